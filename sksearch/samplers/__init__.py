@@ -1,0 +1,1 @@
+"""Samplers say what to try next."""

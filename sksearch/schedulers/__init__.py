@@ -1,0 +1,1 @@
+"""Schedulers say which trial runs next, and with how much resource."""
