@@ -1,0 +1,395 @@
+"""Where the work runs, and the only loop: `JobPool` over joblib's backends, and `run_search`.
+
+A *unit* is the list of jobs that travels to a worker together. The pool knows nothing of
+scikit-learn: it is given a picklable callable that turns a list of prepared jobs into a list of
+results. Strict ask-after-tell holds on every backend: work goes out one unit at a time through the
+backend's own `submit`, never ahead through `joblib.Parallel.__call__`, which pulls its input early.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias
+
+import joblib
+import numpy as np
+from joblib._parallel_backends import LokyBackend, MultiprocessingBackend
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.parallel import BatchedCalls
+
+from sksearch.payload import SharedPayload
+from sksearch.schedulers.protocol import Scheduler
+from sksearch.trials import Evaluation, FoldScore, History, Job, Outcome, Scores
+
+Raw: TypeAlias = dict[str, Any]
+"""The fields of a `FoldScore` without its job, as they come back from a worker."""
+
+RunUnit: TypeAlias = Callable[[Sequence[Any]], list[Raw]]
+"""What a worker calls: prepared jobs in, one `Raw` for each out, in order."""
+
+StopReason: TypeAlias = Literal["budget", "exhausted"]
+
+UNIT_SECONDS = 0.05
+"""Aim for units of this length: sending one costs about 1 ms, so the overhead stays near 2 %."""
+
+
+class JobPool:
+    """Workers of one joblib backend, as a context manager.
+
+    The backend and the number of workers are those that `joblib.Parallel(n_jobs=n_jobs)` would use
+    here, so `joblib.parallel_config` applies. With one worker everything runs inline.
+
+    Parameters
+    ----------
+    run : callable
+        Picklable; takes a list of prepared jobs, returns a list of `Raw` of the same length.
+    n_jobs : int or None, default=None
+        As everywhere in joblib.
+    prepare : callable, default=None
+        Called in the submitting thread: turns a job into what `run` gets. None: the job itself.
+    units_per_worker : int, default=1
+        Most units under way at once for each worker. Two hide the time it takes to send a unit;
+        right only where the next unit does not depend on results.
+
+    Notes
+    -----
+    The callable, with the data in it, is sent once for each pool and not with each job: threads
+    share it, and worker processes of this machine load it from a file (arrays over 1 MB as
+    read-only memory maps, as in joblib). Other backends get it with each unit.
+    """
+
+    def __init__(
+        self,
+        run: RunUnit,
+        *,
+        n_jobs: int | None = None,
+        prepare: Callable[[Job], Any] | None = None,
+        units_per_worker: int = 1,
+    ) -> None:
+        self._run = run
+        self._prepare = prepare
+        self._units_per_worker = units_per_worker
+        self._parallel: Any = joblib.Parallel(n_jobs=n_jobs)
+        self._payload: SharedPayload | None = None
+        self._sent: RunUnit = run
+        self._reducer_callback: Callable[[], None] | None = None
+        self._in_flight: dict[int, Sequence[Job]] = {}
+        self._n_units = 0
+        self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._suspects: deque[Job] = deque()
+        self._alone = False
+        self._cancelled = threading.Event()
+
+    def __enter__(self) -> Self:
+        """Start the workers, or find them running."""
+        self._parallel.__enter__()
+        try:
+            self.n_workers: int = self._parallel._effective_n_jobs()
+            self.inline: bool = self.n_workers == 1
+            self.shares_memory: bool = self.inline or getattr(self._parallel._backend, "supports_sharedmem", False)
+            self._capacity = 1 if self.inline else self.n_workers * self._units_per_worker
+            if not self.inline:
+                self._open_call()
+        except BaseException:
+            self._parallel.__exit__(None, None, None)
+            raise
+        return self
+
+    def _open_call(self) -> None:
+        """Open a call on the backend, and put the callable where its workers find it."""
+        parallel, backend = self._parallel, self._parallel._backend
+        if isinstance(backend, (LokyBackend, MultiprocessingBackend)):
+            self._payload = SharedPayload(self._run)
+            self._sent = self._payload.handle
+        elif self.shares_memory:
+            self._sent = self._run_unless_cancelled
+        if isinstance(backend, LokyBackend):
+            # Loky's reducers put memory maps of large arguments into a folder that belongs to one Parallel object;
+            # without this callback they leak (a warning in 12 of 12 runs, in none of 9 with it).
+            def set_memmap_context() -> None:
+                backend._workers._temp_folder_manager.set_current_context(parallel._id)
+
+            self._reducer_callback = set_memmap_context
+        if hasattr(backend, "start_call"):
+            backend.start_call()
+        parallel._calling = True
+
+    def _run_unless_cancelled(self, prepared: Sequence[Any]) -> list[Raw]:
+        """In threads, which nothing can end: start no further job once the search is over."""
+        results: list[Raw] = []
+        for job in prepared:
+            if self._cancelled.is_set():
+                break
+            results += self._run([job])
+        return results
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop what still runs, and leave nothing but joblib's reusable workers."""
+        self._cancelled.set()
+        try:
+            if not self.inline and self._in_flight:
+                self._parallel._backend.abort_everything(ensure_ready=False)
+        finally:
+            try:
+                self._parallel.__exit__(kind, error, trace)
+            finally:
+                if self._payload is not None:
+                    self._payload.close()
+
+    @property
+    def free(self) -> int:
+        """How many units can be submitted now."""
+        return 0 if self._alone else self._capacity - len(self._in_flight)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no unit is under way."""
+        return not self._in_flight
+
+    def submit(self, unit: Sequence[Job]) -> None:
+        """Hand a unit to a worker; returns at once (inline: the work is done in `next_done`)."""
+        number, done = self._n_units, self._done
+        self._n_units += 1
+        self._in_flight[number] = unit
+        if self.inline:
+            return
+        backend = self._parallel._backend
+        call = BatchedCalls(
+            [(self._sent, (self._prepared(unit),), {})], backend.get_nested_backend(), self._reducer_callback
+        )
+        submit = getattr(backend, "submit", None) or backend.apply_async
+        submit(call, callback=lambda out: done.put((number, out)))
+
+    def _prepared(self, unit: Sequence[Job]) -> Sequence[Any]:
+        return unit if self._prepare is None else [self._prepare(job) for job in unit]
+
+    def next_done(self) -> list[FoldScore]:
+        """Wait for a unit, and return its results.
+
+        An exception that the callable let through is raised here. Units that were lost with a dead
+        worker process are run again, job by job and with nothing beside them; a job that takes its
+        worker down a second time comes back as failed.
+        """
+        if self.inline:
+            number, unit = next(iter(self._in_flight.items()))
+            results = self._run(self._prepared(unit))
+        else:
+            number, out = self._wait()
+            unit = self._in_flight[number]
+            try:
+                results = self._parallel._backend.retrieve_result_callback(out)[0]
+            except TerminatedWorkerError as error:
+                return self._recover(error)
+        del self._in_flight[number]
+        self._run_suspect()
+        return [FoldScore(job=job, **raw) for job, raw in zip(unit, results, strict=True)]
+
+    def _wait(self) -> tuple[int, Any]:
+        """The next finished unit. Wakes up now and then: on Windows an endless wait is deaf to Ctrl-C."""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._done.get(timeout=1.0)
+
+    def _recover(self, error: TerminatedWorkerError) -> list[FoldScore]:
+        """Rebuild the workers; whatever was under way may have killed one, a job that ran alone did."""
+        lost = [job for unit in self._in_flight.values() for job in unit]
+        guilty = lost if self._alone else []
+        self._suspects.extend(lost if not self._alone else [])
+        self._in_flight.clear()
+        self._done = queue.SimpleQueue()  # a broken pool fails every unit under way: those callbacks go nowhere
+        self._parallel._backend.abort_everything(ensure_ready=True)
+        self._run_suspect()
+        message = f"The worker process died, twice, while it ran this fit.\n{type(error).__name__}: {error}"
+        return [FoldScore(job=job, test_scores=math.nan, fit_time=0.0, score_time=0.0, error=message) for job in guilty]
+
+    def _run_suspect(self) -> None:
+        """Run the next suspect with nothing beside it."""
+        self._alone = bool(self._suspects)
+        if self._alone:
+            self.submit([self._suspects.popleft()])
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """When an outcome reaches the history, and when the next evaluation is asked.
+
+    With an int seed (`in_order`) the history must not depend on timing: ask k waits until the
+    outcomes up to k - window have been delivered, and sees no later one. Without one (`on_arrival`)
+    every outcome is delivered at once, and workers never wait. Where no decision depends on an
+    outcome (`fixed`), delivery is in order and asking never waits.
+    """
+
+    adaptive: bool
+    ordered: bool
+    window: int | None = None
+
+    @classmethod
+    def fixed(cls) -> Delivery:
+        """For candidates that are known beforehand."""
+        return cls(adaptive=False, ordered=True)
+
+    @classmethod
+    def on_arrival(cls) -> Delivery:
+        """For utilisation."""
+        return cls(adaptive=True, ordered=False)
+
+    @classmethod
+    def in_order(cls, window: int) -> Delivery:
+        """For reproducibility; `window` evaluations may be under way."""
+        return cls(adaptive=True, ordered=True, window=window)
+
+
+class Desk:
+    """What was asked and is not delivered: it feeds the pool and collects from it.
+
+    Jobs leave in the order of asking, folds of one evaluation together, so few evaluations are
+    under way at once and the sampler knows almost everything.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        history: History,
+        *,
+        n_folds: int,
+        objective: Callable[[Scores], float],
+        entropy: int,
+        delivery: Delivery,
+    ) -> None:
+        self._scheduler = scheduler
+        self._history = history
+        self._n_folds = n_folds
+        self._objective = objective
+        self._entropy = entropy
+        self._delivery = delivery
+        self._jobs: deque[Job] = deque()
+        self._folds: dict[Evaluation, list[FoldScore]] = {}
+        self._complete: dict[Evaluation, Outcome] = {}
+        self._started: dict[Evaluation, float] = {}
+        self._nothing_to_ask_at: int | None = None
+        self._seconds = 0.0
+        self._n_measured = 0
+        self._unit_size = 1
+        self._origin = time.monotonic()
+
+    def next_unit(self, n_workers: int) -> list[Job]:
+        """Jobs for one worker; empty when nothing can start before the next outcome.
+
+        Where decisions depend on outcomes, the next evaluation is asked only once no job of the
+        earlier ones is left; elsewhere asking runs ahead, to see where the search ends.
+        """
+        size = self._next_size() if n_workers > 1 else 1
+        enough = 1 if self._delivery.adaptive else 2 * size * n_workers
+        while len(self._jobs) < enough and self._ask():
+            pass
+        if not self._delivery.adaptive:
+            # Near the end, smaller units: no worker should hold the last jobs while others are idle.
+            size = min(size, 1 + len(self._jobs) // (2 * n_workers))
+        unit = [self._jobs.popleft() for _ in range(min(size, len(self._jobs)))]
+        now = self._now()
+        for job in unit:
+            self._started.setdefault(job.evaluation, now)
+        return unit
+
+    def _next_size(self) -> int:
+        """Jobs for a unit of about `UNIT_SECONDS`, at most twice as many as last time."""
+        if self._n_measured:
+            mean = max(self._seconds / self._n_measured, 1e-6)
+            self._unit_size = max(1, min(2 * self._unit_size, int(UNIT_SECONDS / mean)))
+        return self._unit_size
+
+    def _ask(self) -> bool:
+        """Ask for one evaluation; False when there is none to start before the next outcome."""
+        history, window = self._history, self._delivery.window
+        if self._delivery.ordered and window is not None:
+            while len(history.outcomes) <= len(history.evaluations) - window:
+                if not self._deliver_next():
+                    return False
+        elif self._nothing_to_ask_at == (len(history.outcomes) if self._delivery.adaptive else -1):
+            return False
+        while (evaluation := self._scheduler.ask(history, self._rng(len(history.trials)))) is None:
+            self._nothing_to_ask_at = len(history.outcomes) if self._delivery.adaptive else -1
+            if window is None or not self._deliver_next():
+                return False
+        history.asked(evaluation)
+        self._folds[evaluation] = []
+        self._jobs.extend(Job(evaluation, fold) for fold in range(self._n_folds))
+        return True
+
+    def _rng(self, number: int) -> np.random.Generator:
+        """The randomness of trial `number`: it does not depend on how many draws came before."""
+        return np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=(number,)))
+
+    def collect(self, score: FoldScore) -> None:
+        """Take in a fold; deliver what can be delivered."""
+        self._seconds += score.fit_time + score.score_time
+        self._n_measured += 1
+        evaluation = score.job.evaluation
+        folds = self._folds[evaluation]
+        folds.append(score)
+        if len(folds) < self._n_folds:
+            return
+        self._complete[evaluation] = self._outcome(evaluation, self._folds.pop(evaluation))
+        if not self._delivery.ordered:
+            self._history.told(self._complete.pop(evaluation))
+        elif not self._delivery.adaptive:
+            while self._deliver_next():
+                pass
+
+    def drain(self) -> None:
+        """Deliver every complete outcome, in order: nothing more will be asked."""
+        for evaluation in [asked for asked in self._history.pending if asked in self._complete]:
+            self._history.told(self._complete.pop(evaluation))
+
+    def _deliver_next(self) -> bool:
+        """Deliver the outcome that is next in the order of asking, if it is complete."""
+        done = len(self._history.outcomes)
+        if done == len(self._history.evaluations):
+            return False
+        outcome = self._complete.pop(self._history.evaluations[done], None)
+        if outcome is None:
+            return False
+        self._history.told(outcome)
+        return True
+
+    def _outcome(self, evaluation: Evaluation, folds: list[FoldScore]) -> Outcome:
+        folds.sort(key=lambda fold: fold.job.fold)  # a mean in order of arrival would depend on timing
+        scores = [math.nan if fold.error is not None else self._objective(fold.test_scores) for fold in folds]
+        mean = sum(scores) / len(scores)
+        return Outcome(
+            evaluation=evaluation,
+            folds=tuple(folds),
+            score=mean if math.isfinite(mean) else math.nan,
+            start_time=self._started.pop(evaluation),
+            end_time=self._now(),
+        )
+
+    def _now(self) -> float:
+        return time.monotonic() - self._origin
+
+
+def run_search(scheduler: Scheduler, pool: JobPool, history: History, desk: Desk) -> StopReason:
+    """Run evaluations until the scheduler has no more; the history then holds every outcome.
+
+    When the loop is left by an exception, Ctrl-C among them, what was complete is in the history.
+    """
+    try:
+        while True:
+            while pool.free and (unit := desk.next_unit(pool.n_workers)):
+                pool.submit(unit)
+            if pool.idle:
+                return "budget" if scheduler.done(history) else "exhausted"
+            for score in pool.next_done():
+                desk.collect(score)
+    finally:
+        desk.drain()
