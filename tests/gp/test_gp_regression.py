@@ -1,0 +1,215 @@
+"""Posterior against scikit-learn, derivatives against differences, prior against scipy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import approx_fprime, minimize_scalar
+from scipy.stats import lognorm
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Matern
+
+from sksearch.gp.features import column_distances, expand
+from sksearch.gp.regression import (
+    GaussianProcess,
+    Hyperparameters,
+    cholesky,
+    default_starts,
+    fit,
+    log_prior,
+    matern52,
+    negative_log_posterior,
+)
+
+N_CATEGORIES = (0, 3, 0, 2)
+
+
+def mixed_problem(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, Hyperparameters]:
+    rng = np.random.default_rng(seed)
+    points = rng.random((n, 4))
+    points[rng.random(points.shape) < 0.1] = np.nan
+    features, groups = expand(points, N_CATEGORIES)
+    y = np.sin(5 * features[:, 0]) + features[:, 1] + 0.1 * rng.normal(size=n)
+    return features, groups, (y - y.mean()) / (y.std() or 1.0), Hyperparameters(np.array([0.3, 0.8, 1.5, 0.6]), 0.02)
+
+
+def scikit_learns(groups: np.ndarray, hyperparameters: Hyperparameters) -> GaussianProcessRegressor:
+    kernel = Matern(length_scale=hyperparameters.lengthscales[groups], nu=2.5)
+    return GaussianProcessRegressor(kernel, alpha=hyperparameters.noise_variance, optimizer=None)
+
+
+@pytest.mark.parametrize("n", [1, 2, 30, 150])
+def test_posterior_equals_scikit_learns(n: int) -> None:
+    features, groups, y, hyperparameters = mixed_problem(n)
+    queries, _ = expand(np.random.default_rng(1).random((40, 4)), N_CATEGORIES)
+    process = GaussianProcess.condition(features, groups, y, hyperparameters)
+    reference = scikit_learns(groups, hyperparameters).fit(features, y - process.mean)
+    mean, sd = reference.predict(queries, return_std=True)
+    ours, variance = process.posterior(queries)
+    assert ours == pytest.approx(mean + process.mean, abs=1e-10)
+    assert variance == pytest.approx(sd**2, abs=1e-10)
+
+
+def test_prior_mean_is_the_generalised_least_squares_estimate() -> None:
+    features, groups, y, hyperparameters = mixed_problem(25)
+    process = GaussianProcess.condition(features, groups, y, hyperparameters)
+    scaled = features / hyperparameters.lengthscales[groups]
+    kernel = Matern(nu=2.5)(scaled) + hyperparameters.noise_variance * np.eye(25)
+    precision = np.linalg.inv(kernel)
+    assert process.mean == pytest.approx(precision.sum(axis=0) @ y / precision.sum(), rel=1e-9)
+    assert process.weights == pytest.approx(precision @ (y - process.mean), rel=1e-7, abs=1e-9)
+
+
+def test_kernel_slope_is_minus_twice_the_derivative() -> None:
+    squared = np.array([1e-6, 0.1, 1.0, 9.0])
+    step = 1e-7
+    differences = -2 * (matern52(squared + step)[0] - matern52(squared - step)[0]) / (2 * step)
+    assert matern52(squared)[1] == pytest.approx(differences, rel=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_gradient_of_the_fit_agrees_with_differences(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    features, groups, y, _ = mixed_problem(20, seed)
+    distances = column_distances(features, groups)
+    theta = np.append(rng.uniform(-2, 2, 4), rng.uniform(-8, 0))
+    _, gradient = negative_log_posterior(theta, distances, y)
+    differences = approx_fprime(theta, lambda t: negative_log_posterior(t, distances, y)[0], 1e-7)
+    assert gradient == pytest.approx(differences, rel=1e-4, abs=1e-4 * np.abs(gradient).max() + 1e-5)
+
+
+def test_gradient_of_the_fit_agrees_with_central_differences_closely() -> None:
+    features, groups, y, hyperparameters = mixed_problem(30)
+    distances = column_distances(features, groups)
+    theta = np.log(np.append(hyperparameters.lengthscales, hyperparameters.noise_variance))
+    _, gradient = negative_log_posterior(theta, distances, y)
+    for position in range(5):
+        step = np.zeros(5)
+        step[position] = 1e-5
+        higher, lower = (negative_log_posterior(theta + sign * step, distances, y)[0] for sign in (1, -1))
+        assert gradient[position] == pytest.approx((higher - lower) / 2e-5, abs=1e-5)
+
+
+def test_fit_minimises_scikit_learns_likelihood_plus_the_prior() -> None:
+    features, groups, y, hyperparameters = mixed_problem(30)
+    theta = np.log(np.append(hyperparameters.lengthscales, hyperparameters.noise_variance))
+    mean = GaussianProcess.condition(features, groups, y, hyperparameters).mean
+    reference = scikit_learns(groups, hyperparameters).fit(features, y - mean)
+    expected = -reference.log_marginal_likelihood() - 0.5 * 30 * math.log(2 * math.pi) - log_prior(theta)[0]
+    assert negative_log_posterior(theta, column_distances(features, groups), y)[0] == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("d", [1, 4, 12])
+def test_prior_is_the_density_of_lengthscales_and_variance_themselves(d: int) -> None:
+    rng = np.random.default_rng(d)
+
+    def reference(theta: np.ndarray) -> float:
+        lengths = lognorm(s=math.sqrt(3), scale=math.exp(math.sqrt(2) + 0.5 * math.log(d))).logpdf(np.exp(theta[:-1]))
+        return float(lengths.sum() + lognorm(s=1, scale=math.exp(-4)).logpdf(math.exp(theta[-1])))
+
+    one, other = rng.normal(size=(2, d + 1))
+    assert log_prior(one)[0] - log_prior(other)[0] == pytest.approx(reference(one) - reference(other), rel=1e-12)
+    assert log_prior(one)[1] == pytest.approx(approx_fprime(one, reference, 1e-7), abs=1e-5)
+
+
+@pytest.mark.parametrize("d", [1, 4, 12])
+def test_mode_of_the_lengthscale_prior_grows_with_the_root_of_the_dimension(d: int) -> None:
+    found = minimize_scalar(lambda t: -log_prior(np.append(np.full(d, t), -4.0))[0], bounds=(-5, 5), method="bounded")
+    assert math.exp(found.x) == pytest.approx(0.205 * math.sqrt(d), rel=1e-2)
+
+
+def test_fit_finds_a_better_posterior_than_every_start() -> None:
+    features, groups, y, _ = mixed_problem(40)
+    distances = column_distances(features, groups)
+    found = fit(features, groups, y)
+    theta = np.log(np.append(found.lengthscales, found.noise_variance))
+    value, gradient = negative_log_posterior(theta, distances, y)
+    assert all(value < negative_log_posterior(start, distances, y)[0] for start in default_starts(4))
+    inner = theta > math.log(1.01e-6)
+    assert np.abs(gradient[inner]).max() < 0.2
+
+
+def test_fit_recognises_which_columns_matter() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.random((60, 3))
+    y = np.sin(6 * X[:, 1])
+    found = fit(X, np.arange(3), (y - y.mean()) / y.std())
+    assert found.lengthscales[1] < 0.5 * found.lengthscales[[0, 2]].min()
+
+
+def test_posterior_does_not_depend_on_the_order_of_observations() -> None:
+    features, groups, y, hyperparameters = mixed_problem(50)
+    order = np.random.default_rng(3).permutation(50)
+    queries = features[:10] * 0.9
+    one = GaussianProcess.condition(features, groups, y, hyperparameters).posterior(queries)
+    other = GaussianProcess.condition(features[order], groups, y[order], hyperparameters).posterior(queries)
+    assert one[0] == pytest.approx(other[0], abs=1e-10)
+    assert one[1] == pytest.approx(other[1], abs=1e-10)
+
+
+def test_appending_equals_conditioning_at_once() -> None:
+    features, groups, y, hyperparameters = mixed_problem(60)
+    start = GaussianProcess.condition(features[:20], groups, y[:20], hyperparameters)
+    appended = start
+    for row in range(20, 60):
+        appended, _ = appended.extend(features[row : row + 1], np.zeros((1, 1)))
+        # `extend` imagines outcomes; to append real ones, whiten them with the new factor
+        residual = y[: row + 1] - start.mean
+        whitened = np.linalg.solve(appended.factor, residual)
+        appended = GaussianProcess(
+            appended.hyperparameters, appended.scales, appended.scaled, appended.factor, start.mean, whitened
+        )
+    kernel, _ = matern52(np.square(appended.scaled[:, None] - appended.scaled).sum(axis=2))
+    kernel[np.diag_indices(60)] += hyperparameters.noise_variance
+    assert appended.factor == pytest.approx(np.linalg.cholesky(kernel), abs=1e-10)
+
+
+def test_extending_leaves_the_original_untouched_and_imagines_from_the_predictive_distribution() -> None:
+    features, groups, y, hyperparameters = mixed_problem(30)
+    process = GaussianProcess.condition(features, groups, y, hyperparameters)
+    before = process.weights.tobytes()
+    queries, _ = expand(np.random.default_rng(5).random((3, 4)), N_CATEGORIES)
+    _, outcomes = process.extend(queries, np.random.default_rng(6).standard_normal((3, 200_000)))
+    assert process.weights.tobytes() == before
+    reference = scikit_learns(groups, hyperparameters).fit(features, y - process.mean)
+    mean, covariance = reference.predict(queries, return_cov=True)
+    covariance += hyperparameters.noise_variance * np.eye(3)
+    assert outcomes.mean(axis=1) == pytest.approx(mean + process.mean, abs=5 * math.sqrt(covariance.max() / 200_000))
+    assert np.cov(outcomes) == pytest.approx(covariance, abs=0.02 * covariance.max())
+
+
+def test_exact_duplicates_weigh_as_their_mean_with_less_noise() -> None:
+    features, groups, y, hyperparameters = mixed_problem(10)
+    twice = GaussianProcess.condition(np.vstack([features] * 2), groups, np.append(y, y), hyperparameters)
+    half_noise = Hyperparameters(hyperparameters.lengthscales, hyperparameters.noise_variance / 2)
+    once = GaussianProcess.condition(features, groups, y, half_noise)
+    queries = features + 0.01
+    assert twice.posterior(queries)[0] == pytest.approx(once.posterior(queries)[0], abs=1e-10)
+    assert twice.posterior(queries)[1] == pytest.approx(once.posterior(queries)[1], abs=1e-10)
+
+
+@pytest.mark.parametrize("n", [1, 2, 50])
+@pytest.mark.parametrize("kind", ["constant", "duplicates"])
+def test_degenerate_data_are_fitted(n: int, kind: str) -> None:
+    X = np.full((n, 2), 0.5) if kind == "duplicates" else np.random.default_rng(0).random((n, 2))
+    y = np.zeros(n) if kind == "constant" else np.linspace(-1, 1, n)
+    groups = np.arange(2)
+    hyperparameters = fit(X, groups, y)
+    mean, variance = GaussianProcess.condition(X, groups, y, hyperparameters).posterior(X)
+    assert np.isfinite(mean).all()
+    assert ((variance >= 0) & (variance <= 1)).all()
+
+
+def test_a_singular_matrix_gets_jitter() -> None:
+    factor = cholesky(np.ones((5, 5)))
+    assert factor @ factor.T == pytest.approx(np.ones((5, 5)), abs=1e-3)
+
+
+def test_a_matrix_that_is_not_finite_raises() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        cholesky(np.full((2, 2), np.nan))
