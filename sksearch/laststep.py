@@ -1,0 +1,162 @@
+"""The last step of a Pipeline, and what reaches it: the part of an estimator that grows.
+
+The steps before it are fitted once, on the training fold, when a model starts, and stay with the
+paused model. What they made of the fold is made again by their `transform` where that is the same
+bit for bit, and kept with the paused model where it is not (TargetEncoder, PCA, a resampling step).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import get_routing_for_object
+
+
+class Fold(NamedTuple):
+    """What reaches the estimator that grows."""
+
+    X: Any
+    y: Any
+    fit_params: dict[str, Any]
+
+
+def growing_part(estimator: Any) -> tuple[str, Any]:
+    """The prefix of its parameters ("" or "step__") and the estimator that grows: the last step of Pipelines.
+
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> growing_part(Pipeline([("scale", StandardScaler()), ("clf", SGDClassifier())]))
+    ('clf__', SGDClassifier())
+    """
+    prefix = ""
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
+    return prefix, estimator
+
+
+def enter(
+    estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any], *, trained: int, pause: bool
+) -> tuple[Any, Fold]:
+    """The estimator that grows and what reaches it; Pipeline steps before it are fitted if `trained` is 0.
+
+    `pause`: the model may go on later, so what the steps made of the fold must be had again.
+    """
+    _, model = growing_part(estimator)
+    if not isinstance(estimator, Pipeline):
+        return model, Fold(X, y, dict(fit_params))
+    if trained:
+        kept = estimator.__dict__.get("_kept_fold")
+        fold = _catch(_frozen(estimator), X, y, fit_params) if kept is None else Fold(*kept)
+        if not pause:
+            estimator.__dict__.pop("_kept_fold", None)
+        return model, fold
+    fold = _catch(estimator, X, y, fit_params)
+    if pause and not _repeats(_frozen(estimator), X, y, fit_params, fold):
+        estimator.__dict__["_kept_fold"] = tuple(fold)  # not a parameter, so clone leaves it behind
+    return model, fold
+
+
+def _with_last(estimator: Any, model: Any) -> Any:
+    """`estimator` with `model` in the place of the estimator that grows."""
+    if not isinstance(estimator, Pipeline):
+        return model
+    name, last = estimator.steps[-1]
+    estimator.steps = [*estimator.steps[:-1], (name, _with_last(last, model))]
+    return estimator
+
+
+def _catch(pipeline: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Fold:
+    """Fit the steps before the last one; give what its `fit` would be called with.
+
+    The Pipeline's own `fit` does it, with a stand-in in place of the last step: so routing of fit
+    parameters, caching and steps that resample are just as the Pipeline's class has them.
+    """
+    _, model = growing_part(pipeline)
+    catcher = _Catcher(model)
+    _with_last(pipeline, catcher)
+    try:
+        fit(pipeline, X, y, fit_params)
+    finally:
+        _with_last(pipeline, model)
+    return catcher.fold
+
+
+def _frozen(pipeline: Any) -> Any:
+    """A Pipeline with the same fitted steps, whose `fit` only transforms, but for the last one."""
+    steps = [
+        (name, step if step is None or isinstance(step, str) else _Frozen(step)) for name, step in pipeline.steps[:-1]
+    ]
+    name, last = pipeline.steps[-1]
+    arguments = {**pipeline.get_params(deep=False), "memory": None, "verbose": False}
+    arguments["steps"] = [*steps, (name, _frozen(last) if isinstance(last, Pipeline) else last)]
+    return type(pipeline)(**arguments)
+
+
+def _repeats(frozen: Any, X: Any, y: Any, fit_params: Mapping[str, Any], fold: Fold) -> bool:
+    """Whether transforming gives what fitting gave, bit for bit."""
+    try:
+        again = _catch(frozen, X, y, fit_params)
+    except Exception:  # noqa: BLE001 - whatever a step without a proper transform raises: it cannot be repeated
+        return False
+    if again.fit_params.keys() != fold.fit_params.keys():
+        return False
+    pairs = [(again.X, fold.X), (again.y, fold.y)]
+    pairs += [(again.fit_params[name], value) for name, value in fold.fit_params.items()]
+    return all(_same(one, other) for one, other in pairs)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two tables, arrays, sparse matrices or lists are equal bit for bit (nan equals nan)."""
+    if one is other or type(one) is not type(other):
+        return one is other
+    if hasattr(one, "equals"):
+        return bool(one.equals(other))
+    if hasattr(one, "tocsr"):
+        one, other = one.tocsr(), other.tocsr()
+        parts = ("indptr", "indices", "data")
+        return bool(one.shape == other.shape) and all(_same(getattr(one, k), getattr(other, k)) for k in parts)
+    if isinstance(one, np.ndarray) and not one.dtype.hasobject:
+        return bool(one.dtype == other.dtype) and one.shape == other.shape and one.tobytes() == other.tobytes()
+    return bool(np.all(one == other))
+
+
+class _Catcher(BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
+    """Stands for an estimator and notes what its `fit` is called with."""
+
+    def __init__(self, stands_for: Any) -> None:
+        self.stands_for = stands_for
+
+    def get_metadata_routing(self) -> Any:
+        """Ask for the metadata that the estimator asks for."""
+        return get_routing_for_object(self.stands_for)
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> _Catcher:
+        self.fold = Fold(X, y, fit_params)
+        return self
+
+
+class _Frozen(BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
+    """A fitted transformer that cannot be fitted again."""
+
+    def __init__(self, step: Any) -> None:
+        self.step = step
+
+    def get_metadata_routing(self) -> Any:
+        """Ask for the metadata that the step asks for."""
+        return get_routing_for_object(self.step)
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> _Frozen:  # noqa: ARG002
+        return self
+
+    def transform(self, X: Any, **params: Any) -> Any:
+        return self.step.transform(X, **params)
+
+
+def fit(estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Any:
+    """As scikit-learn's searches call it: y only if there is one."""
+    return estimator.fit(X, **fit_params) if y is None else estimator.fit(X, y, **fit_params)

@@ -1,0 +1,88 @@
+"""Where paused models wait: a folder with one file per trial and fold.
+
+Workers of other processes save and load by themselves; only the folder's name travels between them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sksearch.scratch import make_folder, remove_folder
+
+try:  # a requirement of joblib since 1.6
+    import cloudpickle
+except ImportError:  # until then joblib carried its own copy
+    from joblib.externals import cloudpickle
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """A folder of paused models.
+
+    The one who makes it closes it, best in a `with` block; a pickled copy is a handle to the same
+    folder and leaves it alone.
+
+    >>> with Spool() as spool:
+    ...     spool.save(0, 4, {"a": "model"}, trained=3)
+    ...     spool.load(0, 4), spool.load(1, 4)
+    (({'a': 'model'}, 3), (None, 0))
+    """
+
+    folder: str = field(default_factory=make_folder)
+    """Made by the first owner."""
+
+    def save(self, trial: int, fold: int, model: Any, trained: int) -> None:
+        """Keep `model`, which has had `trained` units of resource, in place of an earlier one.
+
+        Readers see the old file or the new one, never half of one. Nothing is saved any more once
+        the spool is closed: a fit that ends after its search has nobody to go on for.
+        """
+        path = self._path(trial, fold)
+        if not path.parent.exists():
+            return
+        descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                # As joblib's loky sends them: functions and classes of a notebook's __main__ go by value,
+                # which the standard pickle refuses (a lambda) or cannot find in another process (a class).
+                cloudpickle.CloudPickler(file, protocol=5).dump((trained, model))
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def load(self, trial: int, fold: int) -> tuple[Any, int]:
+        """The model kept for a fold of a trial, and its units of resource; (None, 0) if there is none."""
+        try:
+            with self._path(trial, fold).open("rb") as file:
+                trained, model = pickle.load(file)  # noqa: S301 - written by this search, in its own folder
+        except FileNotFoundError:
+            return None, 0
+        return model, trained
+
+    def discard(self, trial: int, fold: int) -> None:
+        """Drop the model of a trial that will not go on; harmless if there is none."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path(trial, fold).unlink()
+
+    def close(self) -> None:
+        """Remove the folder and all models; closing twice is harmless."""
+        remove_folder(self.folder)
+
+    def _path(self, trial: int, fold: int) -> Path:
+        return Path(self.folder) / f"trial-{trial}-fold-{fold}.pkl"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

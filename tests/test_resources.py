@@ -1,0 +1,793 @@
+"""Grown models against models fitted at once; samples of rows; the choice of a resource; paused models."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin, clone
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.decomposition import PCA, IncrementalPCA
+from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    IsolationForest,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    RandomTreesEmbedding,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import (
+    Lasso,
+    LogisticRegression,
+    Perceptron,
+    Ridge,
+    SGDClassifier,
+    SGDRegressor,
+)
+from sklearn.mixture import GaussianMixture
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+
+from sksearch.resources import (
+    Growth,
+    PartialFit,
+    Refit,
+    Samples,
+    WarmStart,
+    final_fit,
+    resolve_resource,
+)
+from sksearch.spool import Spool
+
+IRIS = load_iris(return_X_y=True)
+DIABETES = load_diabetes(return_X_y=True)
+SEED = (7, 2)
+OLD_SCIPY_CALL = "ignore:scipy.optimize. The `disp` and `iprint` options:DeprecationWarning"  # scikit-learn 1.6
+
+
+def grow(growth, estimator, X, y, levels, *, fit_params=None, classes=None, seed=SEED):
+    """Train to each level in turn, through a pickle as a paused model is."""
+    model, trained = clone(estimator), 0
+    for level in levels:
+        model = growth.fit(
+            pickle.loads(pickle.dumps(model)) if growth.resumes else clone(estimator),
+            X,
+            y,
+            n_resources=level,
+            trained=trained if growth.resumes else 0,
+            fit_params=fit_params or {},
+            seed=seed,
+            classes=classes,
+        )
+        trained = level
+    return model
+
+
+def outputs(model, X):
+    for method in ("predict_proba", "decision_function", "score_samples", "predict", "transform"):
+        if hasattr(model, method):
+            values = getattr(model, method)(X)
+            return values.toarray() if sparse.issparse(values) else np.asarray(values)
+    raise AssertionError(model)
+
+
+# --- grown equals fitted at once ------------------------------------------------------------------------
+
+SIZED = [
+    RandomForestClassifier(random_state=0),
+    RandomForestRegressor(random_state=0),
+    RandomForestClassifier(random_state=0, oob_score=True, class_weight="balanced_subsample"),
+    ExtraTreesClassifier(random_state=0),
+    ExtraTreesRegressor(random_state=0, bootstrap=True),
+    GradientBoostingClassifier(random_state=0, subsample=0.5),
+    GradientBoostingRegressor(random_state=0, max_features=3),
+    GradientBoostingClassifier(random_state=0, n_iter_no_change=1, tol=0.05),
+    BaggingClassifier(random_state=0),
+    BaggingClassifier(random_state=0, oob_score=True),
+    BaggingRegressor(random_state=0, max_samples=0.5),
+    IsolationForest(random_state=0),
+    RandomTreesEmbedding(random_state=0),
+]
+HIST = [
+    HistGradientBoostingClassifier(random_state=0),
+    HistGradientBoostingRegressor(random_state=0),
+    HistGradientBoostingClassifier(random_state=0, early_stopping=True, n_iter_no_change=2),
+    HistGradientBoostingClassifier(random_state=0, early_stopping=True, n_iter_no_change=1, tol=0.3),
+]
+
+
+def data_for(estimator):
+    return DIABETES if isinstance(estimator, RegressorMixin) else IRIS
+
+
+@pytest.mark.filterwarnings("ignore:Some inputs do not have OOB scores")
+@pytest.mark.filterwarnings("ignore:class_weight presets")
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
+@pytest.mark.parametrize("steps", [(), (StandardScaler(),), (PCA(n_components=3),)])
+@pytest.mark.parametrize(
+    ("model", "name"), [(model, "n_estimators") for model in SIZED] + [(model, "max_iter") for model in HIST]
+)
+def test_a_model_grown_by_warm_starts_equals_one_fitted_at_once(model, name, steps):
+    X, y = data_for(model)
+    estimator = make_pipeline(*steps, model) if steps else model
+    resource = f"{type(model).__name__.lower()}__{name}" if steps else name
+    grown = grow(WarmStart(resource=resource, max_resources=12), estimator, X, y, [1, 3, 12])
+    once = clone(estimator).set_params(**{resource: 12}).fit(X, y)
+    assert np.array_equal(outputs(grown, X), outputs(once, X))
+    assert repr(grown.get_params()) == repr(once.get_params())
+
+
+PARTIAL = [
+    SGDClassifier(random_state=0),
+    SGDClassifier(random_state=0, average=True, class_weight="balanced"),
+    SGDRegressor(random_state=0),
+    MLPClassifier(hidden_layer_sizes=(4,), random_state=0),
+    MLPRegressor(hidden_layer_sizes=(4,), random_state=0),
+    Perceptron(random_state=0),
+    GaussianNB(),
+    MultiOutputClassifier(SGDClassifier(random_state=0)),
+    MiniBatchKMeans(n_clusters=3, random_state=0, n_init=1),
+    IncrementalPCA(n_components=2),
+]
+
+
+@pytest.mark.parametrize("steps", [(), (StandardScaler(),), (PCA(n_components=3),)])
+@pytest.mark.parametrize("model", PARTIAL)
+def test_passes_made_in_rungs_equal_passes_made_at_once(model, steps):
+    X, y = data_for(model)
+    classes = np.unique(y) if isinstance(model, ClassifierMixin) else None
+    if isinstance(model, MultiOutputClassifier):
+        y, classes = np.column_stack([y, y == 1]), [np.unique(y), np.array([0, 1])]
+    estimator = make_pipeline(*steps, model) if steps else model
+    growth = PartialFit(max_resources=9)
+    grown = grow(growth, estimator, X, y, [1, 3, 9], classes=classes)
+    once = final_fit(growth, clone(estimator), X, y, n_resources=9, fit_params={}, seed=SEED, classes=classes)
+    if isinstance(model, MultiOutputClassifier):
+        assert np.array_equal(grown.predict(X), once.predict(X))
+    else:
+        assert np.array_equal(outputs(grown, X), outputs(once, X))
+
+
+def test_rows_come_in_another_order_at_each_pass_and_depend_on_the_seed():
+    X, y = np.arange(20.0)[:, None], np.arange(20)
+    first = grow(PartialFit(max_resources=9), Recorder(), X, y, [2])
+    other = grow(PartialFit(max_resources=9), Recorder(), X, y, [1], seed=(7, 3))
+    orders = [call["X"].ravel().tolist() for call in (*first.calls_, *other.calls_)]
+    assert all(sorted(order) == list(range(20)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+
+
+# --- fit parameters and classes -------------------------------------------------------------------------
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Notes what it is called with."""
+
+    def fit(self, X, y=None, **params):
+        self.calls_ = [{"X": X, "y": y, **params}]
+        return self
+
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None, note=None):
+        if not hasattr(self, "calls_"):
+            self.calls_ = []
+        given = {"classes": classes, "sample_weight": sample_weight, "note": note}
+        self.calls_.append({"X": X, "y": y, **{name: value for name, value in given.items() if value is not None}})
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X))
+
+
+class Counter(TransformerMixin, BaseEstimator):
+    """Counts its fits; asks for sample weights if told so."""
+
+    fits = 0
+
+    def fit(self, X, y=None, sample_weight=None):
+        type(self).fits += 1
+        self.sample_weight_ = sample_weight
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_weights_follow_their_rows_and_other_parameters_do_not():
+    X, y = np.arange(20.0)[:, None], np.arange(20) % 2
+    note = "a string of length 20"[:20]
+    model = grow(
+        PartialFit(max_resources=9),
+        Recorder(),
+        X,
+        y,
+        [1, 3],
+        fit_params={"sample_weight": list(range(20)), "note": note},
+        classes=np.array([0, 1]),
+    )
+    for call in model.calls_:
+        assert np.array_equal(call["X"].ravel(), call["sample_weight"])
+        assert np.array_equal(call["y"], call["X"].ravel() % 2)
+        assert call["note"] == note
+    assert [("classes" in call) for call in model.calls_] == [True, False, False]
+
+
+def test_classes_of_the_user_are_passed_on():
+    X, y = np.arange(4.0)[:, None], np.array([0, 1, 0, 1])
+    classes = np.array([0, 1, 2, 3])
+    growth = PartialFit(max_resources=9)
+    model = grow(growth, Recorder(), X, y, [1], fit_params={"classes": classes}, classes=np.array([0, 1]))
+    assert np.array_equal(model.calls_[0]["classes"], classes)
+
+
+def test_a_fold_without_some_class_knows_it_all_the_same():
+    X, y = IRIS
+    model = grow(PartialFit(max_resources=9), SGDClassifier(random_state=0), X[:100], y[:100], [1], classes=[0, 1, 2])
+    assert list(model.classes_) == [0, 1, 2]
+
+
+def test_balanced_weights_in_partial_fit_are_the_classes_inverse_frequencies():
+    X, y = IRIS[0][:120], IRIS[1][:120]
+    counts = np.bincount(y)
+    weights = {label: 120 / (3 * count) for label, count in enumerate(counts)}
+    growth = PartialFit(max_resources=9)
+    balanced = grow(growth, SGDClassifier(random_state=0, class_weight="balanced"), X, y, [1, 3], classes=[0, 1, 2])
+    explicit = grow(growth, SGDClassifier(random_state=0, class_weight=weights), X, y, [1, 3], classes=[0, 1, 2])
+    assert np.array_equal(balanced.coef_, explicit.coef_)
+    assert balanced.class_weight == "balanced"
+
+
+@pytest.mark.parametrize(
+    "growth", [PartialFit(max_resources=9), WarmStart(resource="last__n_estimators", max_resources=9)]
+)
+def test_step_names_route_fit_parameters_as_the_pipeline_does(growth):
+    X, y = IRIS
+    weights = np.linspace(1, 2, len(y))
+    last = Recorder() if isinstance(growth, PartialFit) else RandomForestClassifier(random_state=0)
+    estimator = Pipeline([("first", Counter()), ("last", last)])
+    fit_params = {"first__sample_weight": weights, "last__sample_weight": weights[::-1]}
+    model = grow(growth, estimator, X, y, [1, 3, 9], fit_params=fit_params)
+    assert np.array_equal(model["first"].sample_weight_, weights)
+    if isinstance(growth, PartialFit):
+        for call in model["last"].calls_:
+            order = [int(np.flatnonzero((row == X).all(axis=1))[0]) for row in call["X"][:5]]
+            assert np.allclose(call["sample_weight"][:5], weights[::-1][order], atol=0.01)
+    else:
+        once = clone(estimator).set_params(last__n_estimators=9).fit(X, y, **fit_params)
+        assert np.array_equal(outputs(model, X), outputs(once, X))
+
+
+def test_metadata_is_routed_to_the_steps_that_ask_for_it():
+    X, y = IRIS
+    weights = np.linspace(1, 2, len(y))
+    with sklearn.config_context(enable_metadata_routing=True):
+        for asks_first, asks_last in [(True, True), (True, False), (False, True)]:
+            first = Counter().set_fit_request(sample_weight=asks_first)
+            last = RandomForestClassifier(random_state=0).set_fit_request(sample_weight=asks_last)
+            estimator = Pipeline([("first", first), ("last", last)])
+            growth = WarmStart(resource="last__n_estimators", max_resources=9)
+            model = grow(growth, estimator, X, y, [1, 3, 9], fit_params={"sample_weight": weights})
+            once = clone(estimator).set_params(last__n_estimators=9).fit(X, y, sample_weight=weights)
+            assert np.array_equal(outputs(model, X), outputs(once, X))
+            assert (model["first"].sample_weight_ is not None) == asks_first
+        plain = RandomForestClassifier(random_state=0)
+        with pytest.raises(ValueError, match="sample_weight"):
+            grow(growth, Pipeline([("last", plain)]), X, y, [1], fit_params={"sample_weight": weights})
+
+
+# --- Pipelines --------------------------------------------------------------------------------------------
+
+
+def test_steps_before_the_last_are_fitted_once():
+    X, y = IRIS
+    estimator = Pipeline([("first", Counter()), ("last", SGDClassifier(random_state=0))])
+    for growth in (PartialFit(max_resources=9), WarmStart(resource="last__max_iter", max_resources=9)):
+        Counter.fits = 0
+        with pytest.warns(ConvergenceWarning) if isinstance(growth, WarmStart) else nullcontext():
+            grow(growth, estimator, X, y, [1, 3, 9], classes=[0, 1, 2])
+        assert Counter.fits == 1
+
+
+def colours(n):
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({"colour": rng.choice(["red", "green", "blue"], n), "size": rng.normal(size=n)})
+
+
+class CrossFitted(TransformerMixin, BaseEstimator):
+    """Gives other values to the rows it is fitted on, as TargetEncoder does."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def fit_transform(self, X, y=None, **params):
+        return np.round(np.asarray(X), 1)
+
+    def transform(self, X):
+        return np.asarray(X)
+
+
+def test_steps_that_transform_otherwise_than_they_fit_transform_keep_the_fold():
+    frame = colours(150)
+    y = IRIS[1]
+    target = make_column_transformer((CrossFitted(), ["size"]), remainder="drop")
+    estimator = Pipeline([("encode", target), ("last", RandomForestClassifier(random_state=0))])
+    growth = WarmStart(resource="last__n_estimators", max_resources=9)
+    paused = grow(growth, estimator, frame, y, [1, 3])
+    assert "_kept_fold" in vars(paused)
+    done = growth.fit(paused, frame, y, n_resources=9, trained=3, fit_params={}, seed=SEED)
+    assert "_kept_fold" not in vars(done)
+    once = clone(estimator).set_params(last__n_estimators=9).fit(frame, y)
+    assert np.array_equal(outputs(done, frame), outputs(once, frame))
+
+
+@pytest.mark.parametrize("sparse_output", [True, False])
+def test_steps_that_repeat_themselves_keep_nothing(sparse_output):
+    frame = colours(150)
+    encode = make_column_transformer(
+        (OneHotEncoder(sparse_output=sparse_output), ["colour"]), (StandardScaler(), ["size"]), sparse_threshold=1.0
+    )
+    for output in ("default", "pandas") if not sparse_output else ("default",):
+        estimator = Pipeline([("encode", clone(encode).set_output(transform=output)), ("last", SGDClassifier())])
+        paused = grow(PartialFit(max_resources=9), estimator, frame, IRIS[1], [1, 3], classes=[0, 1, 2])
+        assert "_kept_fold" not in vars(paused)
+
+
+class Resampler(BaseEstimator):
+    """Changes the number of rows, which only some Pipelines allow."""
+
+    def fit_resample(self, X, y):
+        return np.vstack([X, X[:10]]), np.concatenate([y, y[:10]])
+
+
+class ResamplingPipeline(Pipeline):
+    """As imbalanced-learn's: steps may resample during fit and are passed over later."""
+
+    def fit(self, X, y=None, **params):
+        X, y = self.steps[0][1].fit_resample(X, y)
+        self.steps[-1][1].fit(X, y, **params)
+        return self
+
+
+def test_pipelines_of_other_packages_fit_their_steps_in_their_own_way():
+    X, y = IRIS
+    estimator = ResamplingPipeline([("resample", Resampler()), ("last", RandomForestClassifier(random_state=0))])
+    growth = WarmStart(resource="last__n_estimators", max_resources=9)
+    grown = grow(growth, estimator, X, y, [1, 3, 9])
+    once = clone(estimator).set_params(last__n_estimators=9).fit(X, y)
+    assert np.array_equal(outputs(grown["last"], X), outputs(once["last"], X))
+
+
+def test_nested_pipelines_and_steps_passed_through_grow_too(tmp_path):
+    X, y = IRIS
+    inner = Pipeline(
+        [("select", SelectKBest(k=3)), ("skip", "passthrough"), ("clf", ExtraTreesClassifier(random_state=0))]
+    )
+    estimator = Pipeline([("scale", StandardScaler()), ("inner", inner)], memory=str(tmp_path))
+    growth = WarmStart(resource="inner__clf__n_estimators", max_resources=9)
+    grown = grow(growth, estimator, X, y, [1, 3, 9])
+    once = clone(estimator).set_params(inner__clf__n_estimators=9).fit(X, y)
+    assert np.array_equal(outputs(grown, X), outputs(once, X))
+
+
+def test_texts_frames_sparse_matrices_and_missing_y_grow():
+    texts = [f"word{i % 7} and word{i % 3}" for i in range(150)]
+    y = IRIS[1]
+    growth = PartialFit(max_resources=9)
+    for vectorizer in (HashingVectorizer(n_features=32), CountVectorizer()):
+        pipeline = make_pipeline(vectorizer, SGDClassifier(random_state=0))
+        grown = grow(growth, pipeline, texts, y.tolist(), [1, 3, 9], classes=[0, 1, 2])
+        once = grow(growth, pipeline, texts, y.tolist(), [9], classes=[0, 1, 2])
+        assert np.array_equal(outputs(grown, texts), outputs(once, texts))
+    X = IRIS[0]
+    for data in (pd.DataFrame(X), sparse.csr_array(X), sparse.csc_matrix(X), X.tolist()):
+        grown = grow(growth, SGDClassifier(random_state=0), data, pd.Series(y), [1, 3], classes=[0, 1, 2])
+        once = grow(growth, SGDClassifier(random_state=0), data, y, [3], classes=[0, 1, 2])
+        assert np.array_equal(grown.coef_, once.coef_)
+    pipeline = make_pipeline(StandardScaler(), MiniBatchKMeans(n_clusters=3, n_init=1, random_state=0))
+    assert grow(growth, pipeline, X, None, [1, 3]).predict(X).shape == (150,)
+
+
+def test_polars_frames_grow():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(IRIS[0], schema=list("abcd"))
+    growth = PartialFit(max_resources=9)
+    estimator = make_pipeline(StandardScaler(), SGDClassifier(random_state=0))
+    grown = grow(growth, estimator, frame, polars.Series(IRIS[1]), [1, 3], classes=[0, 1, 2])
+    assert grown.predict(frame).shape == (150,)
+
+
+# --- iterations of one fit --------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", OLD_SCIPY_CALL)
+@pytest.mark.parametrize(
+    "model",
+    [
+        MLPClassifier(hidden_layer_sizes=(4,), random_state=0),
+        SGDClassifier(random_state=0, tol=None),
+        LogisticRegression(tol=1e-12),
+        Perceptron(random_state=0, tol=None),
+    ],
+)
+def test_a_max_iter_of_one_fit_is_set_to_the_difference(model):
+    X, y = IRIS
+    growth = WarmStart(resource="max_iter", max_resources=100)
+    grown = grow(growth, model, X, y, [4, 12])
+    assert np.max(grown.n_iter_) == 8
+    assert grown.max_iter == 12
+    assert grown.warm_start is False
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", OLD_SCIPY_CALL)
+@pytest.mark.parametrize("solver", ["lbfgs", "newton-cg", "sag"])
+def test_iterations_that_go_on_come_nearer_to_the_solution(solver):
+    X, y = StandardScaler().fit_transform(IRIS[0]), IRIS[1]
+    model = LogisticRegression(solver=solver, tol=1e-10, random_state=0)
+    solution = clone(model).set_params(max_iter=5000).fit(X, y).coef_
+    growth = WarmStart(resource="max_iter", max_resources=1000)
+    distances = [np.abs(grow(growth, model, X, y, levels).coef_ - solution).max() for levels in ([3], [3, 30, 1000])]
+    assert distances[1] < 1e-3 < distances[0]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", OLD_SCIPY_CALL)
+def test_a_solver_without_warm_start_is_fitted_anew():
+    X, y = IRIS[0][:100], IRIS[1][:100]
+    model = LogisticRegression(solver="liblinear", tol=1e-12, random_state=0)
+    grown = grow(WarmStart(resource="max_iter", max_resources=100), model, X, y, [2, 6])
+    assert np.array_equal(grown.coef_, clone(model).set_params(max_iter=6).fit(X, y).coef_)
+
+
+def test_a_warm_start_of_the_users_own_changes_nothing():
+    X, y = IRIS
+    forest = RandomForestClassifier(random_state=0, warm_start=True)
+    grown = grow(WarmStart(resource="n_estimators", max_resources=9), forest, X, y, [1, 3, 9])
+    once = clone(forest).set_params(n_estimators=9).fit(X, y)
+    assert np.array_equal(outputs(grown, X), outputs(once, X))
+    assert grown.warm_start is True
+
+
+def test_a_growth_changes_the_estimator_it_is_given():
+    """Callbacks of scikit-learn that a search has put on it stay there."""
+    X, y = IRIS
+    for estimator in (
+        GradientBoostingClassifier(n_iter_no_change=3),
+        make_pipeline(PCA(), GradientBoostingClassifier()),
+    ):
+        growth = WarmStart(resource=resolve(estimator).growth.resource, max_resources=9)
+        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        for trained, n_resources in [(0, 1), (1, 3), (3, 9)]:
+            model = growth.fit(estimator, X, y, n_resources=n_resources, trained=trained, fit_params={}, seed=SEED)
+            assert model is estimator
+            assert last is (estimator[-1] if isinstance(estimator, Pipeline) else estimator)
+
+
+def test_a_searched_step_that_cannot_grow_is_fitted_anew():
+    X, y = IRIS
+    estimator = Pipeline([("last", NoWarmStart())])
+    grown = grow(WarmStart(resource="last__n_estimators", max_resources=9), estimator, X, y, [1, 3])
+    assert grown["last"].size_ == 3
+
+
+class NoWarmStart(ClassifierMixin, BaseEstimator):
+    """Counts members but cannot grow."""
+
+    def __init__(self, n_estimators=5):
+        self.n_estimators = n_estimators
+
+    def fit(self, X, y):
+        self.size_ = self.n_estimators
+        return self
+
+
+# --- other growths ----------------------------------------------------------------------------------------
+
+
+def test_any_integer_parameter_grows_by_fitting_anew():
+    X, y = IRIS
+    growth = Refit(resource="max_depth")
+    grown = grow(growth, RandomForestClassifier(n_estimators=3, random_state=0), X, y, [1, 3])
+    assert max(tree.get_depth() for tree in grown.estimators_) == 3
+    assert not growth.resumes
+
+
+def test_every_growth_pickles_and_keeps_the_protocol():
+    for growth in (
+        PartialFit(max_resources=9),
+        WarmStart(resource="n_estimators", max_resources=9),
+        Refit(resource="max_depth"),
+        Samples(n_rows=100, stratify=True),
+    ):
+        assert isinstance(growth, Growth)
+        assert pickle.loads(pickle.dumps(growth)) == growth
+    train = np.array([4, 2, 8])
+    for growth in (
+        PartialFit(max_resources=9),
+        WarmStart(resource="n_estimators", max_resources=9),
+        Refit(resource="d"),
+    ):
+        assert growth.rows(train, None, None, n_resources=1, seed=SEED) is train
+
+
+# --- samples of rows --------------------------------------------------------------------------------------
+
+
+@st.composite
+def folds(draw):
+    n = draw(st.integers(2, 120))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    y = rng.choice(draw(st.integers(1, 6)), size=n, p=None)
+    groups = rng.integers(0, draw(st.integers(1, 12)), size=n) if draw(st.booleans()) else None
+    train = np.sort(rng.choice(n, size=draw(st.integers(1, n)), replace=False))
+    return train, y, groups
+
+
+@settings(max_examples=200, deadline=None)
+@given(fold=folds(), stratify=st.booleans(), extra=st.integers(0, 50))
+def test_samples_are_nested_exact_and_lose_no_class(fold, stratify, extra):
+    train, y, groups = fold
+    growth = Samples(n_rows=len(train) + extra, stratify=stratify)
+    smaller: set[int] = set()
+    for n_resources in range(1, len(train) + extra + 1):
+        rows = growth.rows(train, y, groups, n_resources=n_resources, seed=SEED)
+        assert list(rows) == sorted(set(rows.tolist()))
+        assert smaller <= set(rows.tolist()) <= set(train.tolist())
+        smaller = set(rows.tolist())
+        fewest = len(np.unique(y[train])) if stratify else 1
+        assert len(rows) == max(fewest, len(train) * n_resources // (len(train) + extra))
+        if stratify:
+            assert set(y[rows]) == set(y[train])
+    assert np.array_equal(rows, train)
+
+
+def test_samples_keep_the_shares_of_the_classes():
+    y = np.repeat(["a", "b", "c"], [600, 300, 100])
+    growth = Samples(n_rows=1000, stratify=True)
+    for n in (10, 50, 333, 777):
+        rows = growth.rows(np.arange(1000), y, None, n_resources=n, seed=SEED)
+        counts = np.array([(y[rows] == label).sum() for label in "abc"])
+        assert np.abs(counts - n * np.array([0.6, 0.3, 0.1])).max() <= 1.5
+
+
+def test_samples_keep_groups_whole_but_for_one():
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 40, size=1000)
+    y = rng.integers(0, 2, size=1000)
+    growth = Samples(n_rows=1000, stratify=True)
+    for n in (100, 300, 900):
+        rows = growth.rows(np.arange(1000), y, groups, n_resources=n, seed=SEED)
+        touched, kept = np.unique(groups[rows], return_counts=True)
+        n_cut = sum(count < (groups == group).sum() for group, count in zip(touched, kept, strict=True))
+        assert n_cut <= 1
+
+
+def test_samples_differ_between_folds_and_not_between_trials():
+    growth = Samples(n_rows=100, stratify=False)
+    y = np.zeros(100)
+    first, again, other = (
+        growth.rows(np.arange(100), y, None, n_resources=10, seed=seed).tolist() for seed in [(1, 0), (1, 0), (1, 1)]
+    )
+    assert first == again != other
+
+
+def test_samples_of_labels_with_several_outputs_are_not_stratified():
+    y = np.zeros((20, 2))
+    rows = Samples(n_rows=20, stratify=True).rows(np.arange(20), y, None, n_resources=10, seed=SEED)
+    assert len(rows) == 10
+
+
+def test_samples_are_fitted_anew():
+    X, y = IRIS
+    growth = Samples(n_rows=150, stratify=True)
+    rows = growth.rows(np.arange(150), y, None, n_resources=60, seed=SEED)
+    model = growth.fit(
+        SVC(), X[rows], y[rows], n_resources=60, trained=0, fit_params={"sample_weight": np.ones(60)}, seed=SEED
+    )
+    assert model.shape_fit_ == (60, 4)
+
+
+# --- the choice of a resource -------------------------------------------------------------------------------
+
+
+def resolve(estimator, resource="auto", **changes):
+    arguments = {
+        "min_resources": "auto",
+        "max_resources": "auto",
+        "factor": 3,
+        "searched_names": [],
+        "n_rows": 1000,
+        "n_splits": 5,
+        "n_classes": 3,
+    }
+    return resolve_resource(estimator, resource, **{**arguments, **changes})
+
+
+@pytest.mark.parametrize(
+    ("estimator", "searched", "resource", "least", "most"),
+    [
+        (SGDClassifier(), ["alpha", "max_iter"], "partial_fit", 1, 81),
+        (make_pipeline(StandardScaler(), SGDClassifier()), ["sgdclassifier__alpha"], "partial_fit", 1, 81),
+        (SGDClassifier(early_stopping=True), [], "max_iter", 12, 1000),
+        (MLPClassifier(solver="lbfgs"), [], "max_iter", 2, 200),
+        (RandomForestClassifier(), [], "n_estimators", 1, 100),
+        (RandomForestClassifier(n_estimators=810), [], "n_estimators", 10, 810),
+        (RandomForestClassifier(), ["n_estimators"], "n_samples", 30, 1000),
+        (HistGradientBoostingRegressor(), [], "max_iter", 1, 100),
+        (
+            make_pipeline(StandardScaler(), GradientBoostingRegressor()),
+            [],
+            "gradientboostingregressor__n_estimators",
+            1,
+            100,
+        ),
+        (
+            make_pipeline(PCA(), make_pipeline(PCA(), BaggingRegressor())),
+            [],
+            "pipeline__baggingregressor__n_estimators",
+            1,
+            10,
+        ),
+        (make_pipeline(PCA(), RandomForestClassifier()), ["randomforestclassifier"], "n_samples", 30, 1000),
+        (make_pipeline(PCA(), "passthrough"), [], "n_samples", 12, 1000),
+        (Lasso(), [], "max_iter", 12, 1000),
+        (GaussianMixture(), [], "max_iter", 1, 100),
+        (SVC(), ["C"], "n_samples", 30, 1000),
+        (Ridge(), [], "n_samples", 12, 1000),
+    ],
+)
+def test_auto_takes_what_the_last_step_can_grow(estimator, searched, resource, least, most):
+    n_classes = 3 if isinstance(estimator, SVC) or "Classifier" in repr(estimator) else None
+    resolved = resolve(estimator, searched_names=searched, n_classes=n_classes)
+    assert (resolved.growth.resource, resolved.min_resources, resolved.max_resources) == (resource, least, most)
+    assert resolved.growth.resumes == (resource != "n_samples")
+
+
+def test_a_named_parameter_grows_by_warm_starts_where_it_can():
+    forest = RandomForestClassifier()
+    assert resolve(forest, "n_estimators").growth == WarmStart(resource="n_estimators", max_resources=100)
+    assert resolve(forest, "max_depth", max_resources=27).growth == Refit(resource="max_depth")
+    assert resolve(NoWarmStart(), "n_estimators").growth == Refit(resource="n_estimators")
+    pipeline = make_pipeline(PCA(n_components=9), forest)
+    assert resolve(pipeline, "pca__n_components").growth == Refit(resource="pca__n_components")
+    assert resolve(pipeline, "pca__n_components").max_resources == 9
+    assert resolve(SGDClassifier(), "max_iter").growth == WarmStart(resource="max_iter", max_resources=1000)
+
+
+def test_iterations_of_unknown_classes_are_not_guessed():
+    class Foreign(ClassifierMixin, BaseEstimator):
+        def __init__(self, max_iter=10, warm_start=False):
+            self.max_iter = max_iter
+            self.warm_start = warm_start
+
+    class Own(HistGradientBoostingClassifier):
+        pass
+
+    assert resolve(Foreign(), "max_iter").growth == Refit(resource="max_iter")
+    assert resolve(Foreign()).growth.resource == "n_samples"
+    assert resolve(Own()).growth.resource == "max_iter"
+
+
+def test_amounts_given_are_taken():
+    resolved = resolve(SGDClassifier(), min_resources=2, max_resources=np.int64(20))
+    assert resolved == (PartialFit(max_resources=20), 2, 20)
+    resolved = resolve(Ridge(), min_resources=50, max_resources=500)
+    assert resolved == (Samples(n_rows=1000, stratify=False), 50, 500)
+    assert resolve(SVC(), n_rows=12, n_splits=5).min_resources == 12
+    assert resolve(SVC(), n_rows=100_000).min_resources == 1234
+    assert resolve(SGDClassifier(), factor=2).min_resources == 1
+    assert resolve(RandomForestClassifier(n_estimators=1000), factor=4).min_resources == 15
+
+
+@pytest.mark.parametrize(
+    ("estimator", "arguments", "message"),
+    [
+        (
+            RandomForestClassifier(),
+            {"resource": "n_estimators", "searched_names": ["n_estimators"]},
+            "is also searched",
+        ),
+        (SVC(), {"resource": "partial_fit"}, "SVC has none as it is set; use resource='n_samples'"),
+        (SGDClassifier(early_stopping=True), {"resource": "partial_fit"}, "needs early_stopping=False"),
+        (MLPClassifier(solver="lbfgs"), {"resource": "partial_fit"}, "MLPClassifier has none as it is set"),
+        (SVC(), {"resource": "n_estimators"}, "neither 'partial_fit' nor 'n_samples' nor a parameter"),
+        (
+            make_pipeline(PCA(), RandomForestClassifier()),
+            {"resource": "n_estimators"},
+            "did you mean 'randomforestclassifier__n_estimators'",
+        ),
+        (SVC(), {"resource": "C"}, "must be an integer parameter, the estimator has 1.0"),
+        (SVC(), {"resource": "shrinking"}, "must be an integer parameter, the estimator has True"),
+        (SVC(), {"resource": "kernel"}, "must be an integer parameter, the estimator has 'rbf'"),
+        (SVC(), {"resource": "max_iter"}, "takes the estimator's max_iter, which is -1; set a number"),
+        (RandomForestClassifier(), {"resource": "max_depth"}, "which is None; set a number"),
+        (SVC(), {"max_resources": 1001}, "more than the 1000 training rows"),
+        (SVC(), {"n_rows": None}, "pass X and y, or set max_resources"),
+        (SVC(), {"min_resources": 501, "max_resources": 500}, "min_resources=501 is greater than max_resources=500"),
+        (SVC(), {"min_resources": 0}, "min_resources must be 'auto' or an integer of at least 1, got 0"),
+        (SVC(), {"min_resources": True}, "min_resources must be 'auto' or an integer"),
+        (SVC(), {"max_resources": 2.5}, "max_resources must be 'auto' or an integer of at least 1, got 2.5"),
+        (SVC(), {"max_resources": "all"}, "max_resources must be 'auto' or an integer"),
+        (SVC(), {"factor": 1}, "factor must be a finite number greater than 1"),
+    ],
+)
+def test_resources_without_sense_are_refused(estimator, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        resolve(estimator, **arguments)
+
+
+# --- paused models ------------------------------------------------------------------------------------------
+
+
+def test_a_spool_gives_back_what_was_kept_last():
+    with Spool() as spool:
+        assert spool.load(3, 1) == (None, 0)
+        spool.save(3, 1, "young", 1)
+        spool.save(3, 1, "old", 9)
+        spool.save(3, 2, "other", 1)
+        assert spool.load(3, 1) == ("old", 9)
+        spool.discard(3, 1)
+        spool.discard(3, 1)
+        assert spool.load(3, 1) == (None, 0)
+        assert spool.load(3, 2) == ("other", 1)
+
+
+def test_a_spool_leaves_nothing_behind_also_after_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    opened = []
+
+    def search():
+        with Spool() as spool:
+            opened.append(spool)
+            spool.save(0, 0, "model", 1)
+            assert [path.name for path in tmp_path.iterdir()] == [Path(spool.folder).name]
+            raise RuntimeError("in between")
+
+    with pytest.raises(RuntimeError, match="in between"):
+        search()
+    spool = opened[0]
+    assert Path(spool.folder).name.startswith("sksearch-")
+    assert list(tmp_path.iterdir()) == []
+    spool.close()
+    spool.save(0, 0, "late", 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_save_that_fails_keeps_the_earlier_model(tmp_path):
+    spool = Spool(folder=str(tmp_path))
+    spool.save(0, 0, "model", 1)
+    with pytest.raises(TypeError, match="pickle"):
+        spool.save(0, 0, (i for i in range(3)), 3)
+    assert spool.load(0, 0) == ("model", 1)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_another_process_finds_models_with_functions_of_its_script():
+    with Spool() as spool:
+        spool.save(0, 0, lambda x: x + 1, 1)
+        code = f"import pickle; spool = pickle.loads({pickle.dumps(spool)!r}); print(spool.load(0, 0)[0](41))"
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == "42"
+        assert spool.load(0, 0)[1] == 1
