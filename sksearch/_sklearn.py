@@ -20,7 +20,7 @@ from sklearn.model_selection._validation import (
     _score,
     _warn_or_raise_about_fit_failures,
 )
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.metaestimators import _safe_split
@@ -31,6 +31,7 @@ __all__ = [
     "SEARCH_CONSTRAINTS",
     "BaseSearchCV",
     "CallerSettings",
+    "HasMethods",
     "Interval",
     "SearchTasks",
     "StrOptions",

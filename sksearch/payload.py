@@ -8,19 +8,15 @@ them: the same size and the same rule as joblib's own memory maps.
 
 from __future__ import annotations
 
-import contextlib
 import mmap
-import os
 import pickle
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from joblib.externals.loky.backend import resource_tracker
+from sksearch.scratch import make_folder, remove_folder
 
 try:  # a requirement of joblib since 1.6
     import cloudpickle
@@ -50,15 +46,10 @@ class PayloadHandle:
 
 
 class SharedPayload:
-    """The owner of the file: a callable, stored until `close`.
-
-    The folder is registered with joblib's resource tracker, a process of its own that removes it
-    if this process is killed.
-    """
+    """The owner of the file: a callable, stored until `close`."""
 
     def __init__(self, target: Callable[..., Any]) -> None:
-        self.folder = tempfile.mkdtemp(prefix="sksearch-", dir=os.environ.get("JOBLIB_TEMP_FOLDER"))
-        resource_tracker.register(self.folder, "folder")
+        self.folder = make_folder()
         self.handle = PayloadHandle(self.folder)
         try:
             _dump(target, Path(self.folder))
@@ -68,10 +59,7 @@ class SharedPayload:
 
     def close(self) -> None:
         """Remove the file; workers forget the object soon after."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        # Raises where the tracker has no entry; closing twice is harmless.
-        with contextlib.suppress(KeyError, OSError):
-            resource_tracker.unregister(self.folder, "folder")
+        remove_folder(self.folder)
 
 
 def _dump(target: Any, folder: Path) -> None:

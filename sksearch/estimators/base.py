@@ -1,0 +1,312 @@
+"""What the four searches share: scikit-learn's contract in, a history, scikit-learn's contract out."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import joblib
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import indexable
+
+from sksearch._sklearn import (
+    BaseSearchCV,
+    CallerSettings,
+    SearchTasks,
+    check_method_params,
+    fit_context,
+    insert_error_scores,
+    raise_or_warn_about_failures,
+    scorers_by_name,
+)
+from sksearch.evaluate import Evaluator, Growing, Split, Task
+from sksearch.execution import Delivery, Desk, JobPool, run_search
+from sksearch.results import as_records, last_outcomes, scikit_learn_records
+from sksearch.schedulers.protocol import Scheduler
+from sksearch.trials import History, Job, Outcome, Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """The arguments of `fit`, checked, and what follows from them alone."""
+
+    estimator: Any
+    """Unfitted clone of the searched estimator."""
+    X: Any
+    y: Any
+    scorer: Any
+    refit_metric: str
+    fit_params: Mapping[str, Any]
+    score_params: Mapping[str, Any]
+    split_params: Mapping[str, Any]
+    cv: Any
+    n_splits: int
+    n_workers: int
+
+    @cached_property
+    def splits(self) -> list[Split]:
+        """Training and test rows of each fold, made once: a splitter may give others at its next call."""
+        splits = list(self.cv.split(self.X, self.y, **self.split_params))
+        if len(splits) != self.n_splits:
+            raise ValueError(
+                "cv.split and cv.get_n_splits return inconsistent results. "
+                f"Expected {self.n_splits} splits, got {len(splits)}"
+            )
+        return splits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one class of search does with a problem."""
+
+    scheduler: Scheduler
+    delivery: Delivery
+    entropy: int
+    """Seed of everything that the search itself draws."""
+    n_candidates: int | None
+    """Trials it will run, None when that is not known beforehand."""
+    n_fits: int | None
+    searched: Any
+    """The search space as the user gave it: its values may be estimators with callbacks."""
+    growing: Growing | None = None
+
+
+class SearchCV(BaseSearchCV):
+    """A cross-validated search on the asynchronous engine; the searches differ in `_plan`."""
+
+    @abstractmethod
+    def _plan(self, problem: Problem) -> Plan:
+        """Check the arguments of this class and say what to run; nothing has been fitted yet."""
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Search, and refit the best candidate on all data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
+            Training data; anything that can be indexed by rows and that the estimator accepts. For a
+            precomputed kernel or distance matrix the shape is (n_samples, n_samples).
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target; None for unsupervised learning.
+        **params : dict of str -> object
+            Passed to `fit` of the estimator, to the scorer and to the splitter, as scikit-learn does
+            it: without metadata routing `groups` goes to the splitter and `sample_weight` also to
+            the scorers that accept it; with routing each goes where it was requested.
+
+        Returns
+        -------
+        self : object
+            The fitted search.
+
+        Raises
+        ------
+        ValueError
+            For unusable arguments, before any fit; and when every fit failed.
+        KeyboardInterrupt
+            After Ctrl-C: the workers are stopped, and the results of all completed trials are set.
+        """
+        scorer, refit_metric = self._get_scorers()
+        X, y = indexable(X, y)
+        params = check_method_params(X, params=params)
+        routed = self._get_routed_params_for_fit(params)
+        tasks = SearchTasks(self, X, y, params.get("sample_weight"))
+        self._checked_cv_orig = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        self.n_splits_ = self._checked_cv_orig.get_n_splits(X, y, **routed.splitter.split)
+        problem = Problem(
+            estimator=clone(self.estimator),
+            X=X,
+            y=y,
+            scorer=scorer,
+            refit_metric=refit_metric,
+            fit_params=routed.estimator.fit,
+            score_params=routed.scorer.score,
+            split_params=routed.splitter.split,
+            cv=self._checked_cv_orig,
+            n_splits=self.n_splits_,
+            n_workers=joblib.effective_n_jobs(self.n_jobs),
+        )
+        plan = self._plan(problem)
+        history = self._search(problem, plan, tasks)
+        self._conclude(problem, plan, history, tasks)
+        return self
+
+    def _search(self, problem: Problem, plan: Plan, tasks: SearchTasks) -> History:
+        """Run the plan; Ctrl-C keeps what was completed."""
+        splits = problem.splits
+        if self.verbose > 0 and plan.n_fits is not None and plan.n_candidates is not None:
+            print(  # noqa: T201 - what `verbose` asks for, in scikit-learn's words
+                f"Fitting {problem.n_splits} folds for each of {plan.n_candidates} candidates,"
+                f" totalling {plan.n_fits} fits"
+            )
+        tasks.begin_search(plan.n_fits, self.estimator, plan.searched)
+        evaluator = self._evaluator(problem, plan, splits, caller=self if tasks.listening else None)
+        history = History()
+        desk = Desk(
+            plan.scheduler,
+            history,
+            n_folds=problem.n_splits,
+            objective=self._objective,
+            entropy=plan.entropy,
+            delivery=plan.delivery,
+        )
+        task_ids = {"next": 0}
+
+        def prepare(job: Job) -> Task:
+            context = None
+            if tasks.listening:
+                context = tasks.fit_context(task_ids["next"], detached=not pool.shares_memory)
+                task_ids["next"] += 1
+            return evaluator.task(job, context)
+
+        pool = JobPool(
+            CallerSettings(evaluator),
+            n_jobs=self.n_jobs,
+            prepare=prepare,
+            units_per_worker=1 if plan.delivery.adaptive else 2,
+        )
+        try:
+            with pool:
+                self.stop_reason_: str = run_search(plan.scheduler, pool, history, desk)
+        except KeyboardInterrupt:
+            self._keep_interrupted(problem, plan, history)
+            raise
+        finally:
+            if plan.growing is not None:
+                plan.growing.spool.close()
+        tasks.end_search()
+        return history
+
+    def _evaluator(self, problem: Problem, plan: Plan, splits: Sequence[Split], caller: Any) -> Evaluator:
+        return Evaluator(
+            estimator=problem.estimator,
+            X=problem.X,
+            y=problem.y,
+            splits=splits,
+            scorer=problem.scorer,
+            fit_params=problem.fit_params,
+            score_params=problem.score_params,
+            return_train_score=self.return_train_score,
+            error_score=self.error_score,
+            verbose=self.verbose,
+            n_candidates=plan.n_candidates,
+            caller=caller,
+            growing=plan.growing,
+        )
+
+    def _objective(self, scores: Scores) -> float:
+        """The number to maximise among the scores of a fold: the refit metric, or the first one."""
+        if isinstance(scores, dict):
+            self._check_refit_for_multimetric(scores)
+            return float(scores[self.refit if isinstance(self.refit, str) else next(iter(scores))])
+        return float(scores)
+
+    def _conclude(self, problem: Problem, plan: Plan, history: History, tasks: SearchTasks) -> None:
+        """Write the results, choose the best, refit it."""
+        if not history.outcomes:
+            raise ValueError("No fits were performed. Was the CV iterator empty? Were there no candidates?")
+        raise_or_warn_about_failures(scikit_learn_records(history.outcomes), self.error_score)
+        results = self._results(problem, plan, history)
+        refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
+        self._set_best(results, refit_metric)
+        if self.refit:
+            self.best_estimator_ = clone(problem.estimator).set_params(**clone(self.best_params_, safe=False))
+            with tasks.refit(self.best_estimator_):
+                start = time.time()
+                self._refit(problem, plan)
+            self.refit_time_ = time.time() - start
+            if hasattr(self.best_estimator_, "feature_names_in_"):
+                self.feature_names_in_ = self.best_estimator_.feature_names_in_
+        self.scorer_ = scorers_by_name(problem.scorer) or problem.scorer
+        self.cv_results_ = results
+        self.history_ = as_records(history)
+        tasks.end()
+
+    def _results(self, problem: Problem, plan: Plan, history: History) -> dict[str, Any]:
+        """`cv_results_`, and whether there are several metrics."""
+        outcomes = last_outcomes(history)
+        records = scikit_learn_records(outcomes)
+        if callable(self.scoring):
+            insert_error_scores(records, self.error_score)
+        results = self._format_results(
+            [outcome.evaluation.trial.params for outcome in outcomes],
+            problem.n_splits,
+            records,
+        )
+        self.multimetric_ = isinstance(records[0]["test_scores"], dict)
+        if callable(self.scoring) and self.multimetric_:
+            self._check_refit_for_multimetric(records[0]["test_scores"])
+        self._rank(results, outcomes)
+        for name, column in self._more_columns(plan, history, outcomes).items():
+            results[name] = np.asarray(column)
+        return results  # type: ignore[no-any-return]  # scikit-learn is untyped
+
+    def _more_columns(
+        self,
+        plan: Plan,  # noqa: ARG002 - a hook
+        history: History,  # noqa: ARG002
+        outcomes: Sequence[Outcome],  # noqa: ARG002
+    ) -> dict[str, list[Any]]:
+        """Columns of `cv_results_` beyond scikit-learn's."""
+        return {}
+
+    def _rank(self, results: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
+        """Change the ranks, where they are not scikit-learn's."""
+
+    def _set_best(self, results: dict[str, Any], refit_metric: str) -> None:
+        """Choose the best candidate, by rank or by the user's callable."""
+        if not self.refit and self.multimetric_:
+            return
+        self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+        if not callable(self.refit):
+            self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+        self.best_params_ = results["params"][self.best_index_]
+
+    def _refit(self, problem: Problem, plan: Plan) -> None:  # noqa: ARG002 - a hook
+        """Fit `best_estimator_`, which has the best parameters set, on all data."""
+        if problem.y is not None:
+            self.best_estimator_.fit(problem.X, problem.y, **problem.fit_params)
+        else:
+            self.best_estimator_.fit(problem.X, **problem.fit_params)
+
+    def _keep_interrupted(self, problem: Problem, plan: Plan, history: History) -> None:
+        """After Ctrl-C: set the results of all completed trials; there is no refit."""
+        self.stop_reason_ = "interrupted"
+        self.history_ = as_records(history)
+        for name in ("best_estimator_", "cv_results_", "best_index_", "best_params_", "best_score_"):
+            self.__dict__.pop(name, None)
+        if history.outcomes:
+            results = self._results(problem, plan, history)
+            refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
+            self._set_best(results, refit_metric)
+            self.cv_results_ = results
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Fitted, unless the last search was interrupted before its refit: then predict asks for a new fit."""
+        return hasattr(self, "cv_results_") and self.stop_reason_ != "interrupted"
+
+
+def check_candidate_names(estimator: Any, candidates: Iterable[Mapping[str, Any]]) -> None:
+    """Set one candidate of each set of names on a clone, so that a misspelt name raises before any fit."""
+    one_of_each: dict[tuple[str, ...], Mapping[str, Any]] = {}
+    for params in candidates:
+        one_of_each.setdefault(tuple(params), params)
+    for params in one_of_each.values():
+        clone(estimator).set_params(**clone(params, safe=False))
+
+
+def seed_of(random_state: Any) -> int:
+    """One integer that seeds a whole search; fresh entropy for None."""
+    if random_state is None:
+        return secrets.randbits(128)
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))

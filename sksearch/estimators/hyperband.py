@@ -1,0 +1,381 @@
+"""Hyperband: most trials get a part of the resource, the promising ones get more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from sksearch._sklearn import SEARCH_CONSTRAINTS, HasMethods, Interval, StrOptions
+from sksearch.estimators.adaptive import AdaptiveSearchCV
+from sksearch.estimators.base import Plan, Problem, seed_of
+from sksearch.evaluate import Growing
+from sksearch.resources import Resolved, final_fit, resolve_resource
+from sksearch.samplers.bayes import BayesSampler
+from sksearch.samplers.protocol import Sampler
+from sksearch.samplers.random import RandomSampler
+from sksearch.schedulers.hyperband import (
+    AshaScheduler,
+    Bracket,
+    HyperbandScheduler,
+    asynchronous_brackets,
+    plan,
+    synchronous_brackets,
+)
+from sksearch.space import Space
+from sksearch.spool import Spool
+from sksearch.trials import History, Outcome
+
+
+class HyperbandSearchCV(AdaptiveSearchCV):
+    """Hyperband over cross-validated, growing models.
+
+    Trials start with a small amount of a resource (passes over the data, trees, rows, ...); the best
+    of each rung are promoted to the next one, with `factor` times as much. A promoted trial goes on
+    where it paused: only the difference is trained. New trials come from a Gaussian process that
+    learns from all rungs.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        Implements scikit-learn's estimator interface; it has a `score` method or `scoring` is given.
+        In a Pipeline the last step grows, and the steps before it are fitted once for each fold.
+    param_distributions : dict or list of dicts
+        Parameter names (as in `set_params`) to dimensions: a list of values, a scipy distribution,
+        or a :class:`~sksearch.space.Real`, :class:`~sksearch.space.Integer` or
+        :class:`~sksearch.space.Categorical`. Several dicts are searched as one conditional space.
+    resource : str, default='auto'
+        What grows: "partial_fit" (one unit is a pass over the training fold), "n_samples" (training
+        rows), or the name of an integer parameter, which is grown by `warm_start` where the estimator
+        can and refitted otherwise. "auto" takes the first of partial_fit, a parameter that warm
+        starts grow (`n_estimators`, `max_iter`), "n_samples" that the estimator has and the search
+        leaves free.
+    min_resources : int or 'auto', default='auto'
+        Resource of the lowest rung. "auto": `max_resources` divided by the largest power of `factor`
+        up to 81; for "n_samples" at least two rows for each split and class.
+    max_resources : int or 'auto', default='auto'
+        Resource of the highest rung, and of the refit. "auto": the estimator's own value of the
+        parameter, 81 passes of partial_fit, or all training rows.
+    factor : float, default=3
+        How much more resource the next rung has; about one in `factor` trials is promoted.
+    schedule : {'async', 'hyperband'}, default='async'
+        "async" promotes a trial as soon as it is among the best of its rung so far (ASHA), so that no
+        worker waits for a rung to fill. "hyperband" runs the published synchronous brackets.
+    brackets : int or 'auto', default='auto'
+        Number of brackets, the most aggressive first: "auto" is one for "async", all for "hyperband".
+    n_candidates : int or 'auto', default='auto'
+        Number of trials. "auto": as many as the published brackets start. `plan()` shows the cost.
+    sampler : {'bayes', 'random'} or Sampler, default='bayes'
+        Where new trials come from.
+    scoring : str, callable, list, tuple or dict, default=None
+        As in scikit-learn's GridSearchCV. With several metrics the one that `refit` names decides
+        promotions, otherwise the first.
+    n_jobs : int, default=None
+        Number of jobs to run in parallel, as everywhere in joblib.
+    refit : bool, str or callable, default=True
+        As in scikit-learn's GridSearchCV; the refit has `max_resources` and trains as the top rung
+        did. With "n_samples" it has all rows, as in scikit-learn's HalvingRandomSearchCV.
+    cv : int, cross-validation generator or iterable, default=None
+        As in scikit-learn's GridSearchCV; every rung uses all folds.
+    verbose : int, default=0
+        The higher, the more messages.
+    pre_dispatch : int or str, default='2*n_jobs'
+        Accepted for compatibility; jobs are sent when a worker is free, never ahead.
+    error_score : 'raise' or numeric, default=np.nan
+        What `cv_results_` shows for a fit that raised; such a trial is never promoted nor the best.
+    return_train_score : bool, default=False
+        Whether `cv_results_` has training scores.
+    random_state : int, RandomState instance or None, default=None
+        With an int the result is the same on every run and every backend, for the same number of
+        workers. With None every outcome counts at once.
+    initial_params : list of dicts, default=None
+        Parameters to try first. A dict may leave names out; they are drawn at random. The
+        estimator's own current parameters come before them, as far as they lie in the space.
+
+    Attributes
+    ----------
+    cv_results_ : dict of numpy (masked) ndarrays
+        As scikit-learn's GridSearchCV, one row for each trial at its highest resource, and `status`
+        ("ok", "failed", or "paused" below the top rung), `n_splits_done`, `start_time` and `end_time`
+        (seconds since the search began), `n_resources`, `iter` (the rung) and `bracket`. Ranks put
+        more resource before less, and failed trials last.
+    best_estimator_ : estimator
+        Fitted with the best parameters and `max_resources` on all data, if `refit`.
+    best_score_ : float
+        Mean cross-validated score of the best trial among those with the highest resource.
+    best_params_ : dict
+        Its parameters.
+    best_index_ : int
+        Its row in `cv_results_`.
+    history_ : list of dicts
+        Every evaluation at every resource in the order of completion, ready for `pandas.DataFrame`.
+    brackets_ : list of dicts
+        What `plan` shows: one row a rung.
+    n_resources_ : list of int
+        Resource levels, increasing.
+    min_resources_, max_resources_ : int
+        Resource of the lowest and the highest rung.
+    resource_ : str
+        What grew.
+    stop_reason_ : str
+        "budget", "exhausted" when a finite space has no parameters left, "interrupted" after Ctrl-C.
+    scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
+        As in scikit-learn's GridSearchCV.
+
+    See Also
+    --------
+    BayesSearchCV : Every trial gets the full resource.
+
+    Notes
+    -----
+    Brackets and rungs are those of Li et al. (2018), Algorithm 1; asynchronous promotion is that of
+    Li et al. (2020), Algorithm 2. The model is trained on the last score of every trial, whatever
+    its rung, as in Salinas et al. (2023).
+
+    References
+    ----------
+    L. Li, K. Jamieson, G. DeSalvo, A. Rostamizadeh, A. Talwalkar (2018): Hyperband: a novel
+    bandit-based approach to hyperparameter optimization. JMLR 18(185).
+
+    L. Li et al. (2020): A system for massively parallel hyperparameter tuning. MLSys 2.
+
+    D. Salinas et al. (2023): Optimizing hyperparameters with conformal quantile regression. ICML.
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from sksearch import HyperbandSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = HyperbandSearchCV(SGDClassifier(random_state=0), {"alpha": loguniform(1e-5, 1e-1)},
+    ...                            max_resources=9, random_state=0)
+    >>> [(row["n_trials"], row["n_resources"]) for row in search.plan()]
+    [(17, 1), (10, 3), (7, 9)]
+    >>> search.fit(X, y).resource_
+    'partial_fit'
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **SEARCH_CONSTRAINTS,
+        "param_distributions": [dict, list],
+        "resource": [str],
+        "min_resources": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_resources": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "factor": [Interval(Real, 1, None, closed="neither")],
+        "schedule": [StrOptions({"async", "hyperband"})],
+        "brackets": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_candidates": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "sampler": [StrOptions({"bayes", "random"}), HasMethods("suggest")],
+        "random_state": ["random_state"],
+        "initial_params": [list, tuple, None],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any,
+        *,
+        resource: str = "auto",
+        min_resources: int | str = "auto",
+        max_resources: int | str = "auto",
+        factor: float = 3,
+        schedule: str = "async",
+        brackets: int | str = "auto",
+        n_candidates: int | str = "auto",
+        sampler: Any = "bayes",
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: int | str = "2*n_jobs",
+        error_score: float | str = np.nan,
+        return_train_score: bool = False,
+        random_state: Any = None,
+        initial_params: Any = None,
+    ) -> None:
+        super().__init__(
+            estimator=estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.param_distributions = param_distributions
+        self.resource = resource
+        self.min_resources = min_resources
+        self.max_resources = max_resources
+        self.factor = factor
+        self.schedule = schedule
+        self.brackets = brackets
+        self.n_candidates = n_candidates
+        self.sampler = sampler
+        self.random_state = random_state
+        self.initial_params = initial_params
+
+    def plan(self, X: Any = None, y: Any = None) -> list[dict[str, int]]:
+        """What `fit` will run, without fitting anything: one row for each rung.
+
+        Parameters
+        ----------
+        X, y : array-like, default=None
+            The data; needed only where `resource` is "n_samples".
+
+        Returns
+        -------
+        list of dicts
+            With `bracket`, `rung`, `n_trials` and `n_resources`, ready for `pandas.DataFrame`. With
+            `schedule="async"` the trials of a rung are the most it may get.
+
+        Raises
+        ------
+        ValueError
+            As `fit` raises before its first fit.
+
+        Examples
+        --------
+        >>> from sklearn.ensemble import RandomForestClassifier
+        >>> from sksearch import HyperbandSearchCV
+        >>> search = HyperbandSearchCV(RandomForestClassifier(n_estimators=9), {"max_depth": [2, 4, 8, None]},
+        ...                            schedule="hyperband")
+        >>> search.plan()[0]
+        {'bracket': 0, 'rung': 0, 'n_trials': 9, 'n_resources': 1}
+        """
+        self._validate_params()
+        space = Space.parse(self.param_distributions, argument="param_distributions")
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splits = [] if X is None else list(cv.split(X, y))
+        n_splits = len(splits) or cv.get_n_splits(X, y)
+        resolved = self._resolve(space, splits, n_splits, self._classes(y))
+        return _table(self._brackets(resolved))
+
+    def _plan(self, problem: Problem) -> Plan:
+        space = Space.parse(self.param_distributions, argument="param_distributions")
+        space.check_names(problem.estimator)
+        classes = self._classes(problem.y)
+        resolved = self._resolve(space, problem.splits, problem.n_splits, classes)
+        if resolved.growth.resource == "partial_fit" and is_classifier(self.estimator):
+            check_classification_targets(problem.y)
+        brackets = self._brackets(resolved)
+        n_candidates = sum(bracket.rungs[0].n_trials for bracket in brackets)
+        sampler = self._sampler(space, problem, n_candidates)
+        scheduler = AshaScheduler if self.schedule == "async" else HyperbandScheduler
+        entropy = seed_of(self.random_state)
+        self.resource_ = resolved.growth.resource
+        self.min_resources_, self.max_resources_ = resolved.min_resources, resolved.max_resources
+        self.brackets_ = _table(brackets)
+        self.n_resources_ = sorted({row["n_resources"] for row in self.brackets_})
+        return Plan(
+            scheduler=scheduler(sampler, brackets),
+            delivery=self._delivery(problem),
+            entropy=entropy,
+            n_candidates=n_candidates,
+            n_fits=None,
+            searched=self.param_distributions,
+            growing=Growing(
+                growth=resolved.growth,
+                max_resources=resolved.max_resources,
+                spool=Spool(),
+                groups=problem.split_params.get("groups"),
+                classes=classes,
+                entropy=entropy,
+            ),
+        )
+
+    def _classes(self, y: Any) -> Any:
+        """All labels, for a classifier with one target; None otherwise."""
+        if y is None or not is_classifier(self.estimator):
+            return None
+        return np.unique(np.asarray(y)) if type_of_target(y) in ("binary", "multiclass") else None
+
+    def _resolve(self, space: Space, splits: Sequence[Any], n_splits: int, classes: Any) -> Resolved:
+        """What grows, between which amounts."""
+        return resolve_resource(
+            self.estimator,
+            self.resource,
+            min_resources=self.min_resources,  # type: ignore[arg-type]  # "auto" or an int, checked
+            max_resources=self.max_resources,  # type: ignore[arg-type]  # as above
+            factor=self.factor,
+            searched_names={name for branch in space.branches for name in branch},
+            n_rows=max((_n_rows(train) for train, _ in splits), default=None),
+            n_splits=n_splits,
+            n_classes=None if classes is None else len(classes),
+        )
+
+    def _brackets(self, resolved: Resolved) -> tuple[Bracket, ...]:
+        make = asynchronous_brackets if self.schedule == "async" else synchronous_brackets
+        return make(
+            resolved.min_resources,
+            resolved.max_resources,
+            self.factor,
+            n_brackets=None if isinstance(self.brackets, str) else int(self.brackets),
+            n_candidates=None if isinstance(self.n_candidates, str) else int(self.n_candidates),
+        )
+
+    def _sampler(self, space: Space, problem: Problem, n_candidates: int) -> Sampler:
+        if not isinstance(self.sampler, str):
+            sampler: Sampler = self.sampler
+            return sampler
+        start = self._start(space, problem.estimator)
+        if self.sampler == "random":
+            return RandomSampler(space, start)
+        return BayesSampler(space, n_trials=n_candidates, initial_params=start, n_workers=problem.n_workers)
+
+    def _more_columns(self, plan: Plan, history: History, outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
+        columns = super()._more_columns(plan, history, outcomes)
+        evaluations = [outcome.evaluation for outcome in outcomes]
+        columns["status"] = [
+            "paused" if outcome.status == "ok" and self._reached(outcome) < self.max_resources_ else outcome.status
+            for outcome in outcomes
+        ]
+        columns["n_resources"] = [evaluation.n_resources for evaluation in evaluations]
+        columns["iter"] = [evaluation.rung for evaluation in evaluations]
+        columns["bracket"] = [evaluation.bracket for evaluation in evaluations]
+        return columns
+
+    def _reached(self, outcome: Outcome) -> int:
+        """The resource, and `max_resources_` at the top of every bracket.
+
+        With amounts that are no powers of `factor` the published brackets end a little below it, and their
+        winners are to be compared all the same.
+        """
+        evaluation = outcome.evaluation
+        top = max(row["n_resources"] for row in self.brackets_ if row["bracket"] == evaluation.bracket)
+        reached = evaluation.n_resources or 0
+        return int(self.max_resources_) if reached >= top else reached
+
+    def _refit(self, problem: Problem, plan: Plan) -> None:
+        growing = plan.growing
+        if growing is None:
+            raise ValueError("a growing search needs a resource to refit with.")
+        seed = (growing.entropy, problem.n_splits)
+        self.best_estimator_ = final_fit(
+            growing.growth,
+            self.best_estimator_,
+            problem.X,
+            problem.y,
+            n_resources=growing.max_resources,
+            fit_params=problem.fit_params,
+            seed=seed,
+            classes=growing.classes,
+        )
+
+
+def _n_rows(part: Any) -> int:
+    """Rows in one part of a split, which may be a mask."""
+    rows = np.asarray(part)
+    return int(rows.sum()) if rows.dtype == bool else len(rows)
+
+
+def _table(brackets: Sequence[Bracket]) -> list[dict[str, int]]:
+    return [row._asdict() for row in plan(brackets).rows]

@@ -1,0 +1,344 @@
+"""The engine, over every backend: ask after tell, order of delivery, errors as values, nothing left behind."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sksearch.execution import Delivery, Desk, JobPool, run_search
+from sksearch.samplers.fixed import FixedSampler
+from sksearch.schedulers.full import FullScheduler
+from sksearch.trials import Evaluation, FoldScore, History, Job, Outcome, Params, Trial
+
+BACKENDS = ["sequential", "threading", "loky", "multiprocessing"]
+N_FOLDS = 3
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    with joblib.parallel_config(backend=request.param):
+        yield request.param
+
+
+def measure(jobs: Sequence[Job], pause: float = 0.0) -> list[dict[str, Any]]:
+    """What a worker does: the score says which job this was, so that a mix-up shows."""
+    results = []
+    for job in jobs:
+        number = job.evaluation.trial.number
+        time.sleep(pause * np.random.default_rng([number, job.fold]).random())
+        score = 10.0 * number + job.fold
+        results.append({"test_scores": score, "fit_time": 0.0, "score_time": 0.0, "n_test_samples": os.getpid()})
+    return results
+
+
+def measure_at_random(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """As `measure`, in a time that differs from run to run."""
+    time.sleep(0.02 * np.random.default_rng().random())
+    return measure(jobs)
+
+
+class Watching:
+    """A sampler that writes down what it could know at each ask, and makes its suggestion depend on it."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+
+    def suggest(self, history: History, rng: np.random.Generator) -> Params | None:
+        told = tuple(outcome.evaluation.trial.number for outcome in history.outcomes)
+        pending = tuple(evaluation.trial.number for evaluation in history.pending)
+        self.seen.append((told, pending))
+        return {"draw": float(rng.random()), "sum": sum(outcome.score for outcome in history.outcomes)}
+
+
+def search(
+    run: Callable[[Sequence[Any]], list[dict[str, Any]]],
+    sampler: Any,
+    *,
+    n_trials: int | None,
+    n_jobs: int,
+    delivery: Callable[[int], Delivery],
+) -> tuple[History, str]:
+    history = History()
+    scheduler = FullScheduler(sampler, n_trials)
+    with JobPool(run, n_jobs=n_jobs) as pool:
+        desk = Desk(
+            scheduler,
+            history,
+            n_folds=N_FOLDS,
+            objective=float,
+            entropy=7,
+            delivery=delivery(pool.n_workers),
+        )
+        return history, run_search(scheduler, pool, history, desk)
+
+
+def fixed(n_workers: int) -> Delivery:
+    return Delivery.fixed()
+
+
+def on_arrival(n_workers: int) -> Delivery:
+    return Delivery.on_arrival()
+
+
+def test_every_job_comes_back_with_its_own_result(backend: str) -> None:
+    candidates = [{"i": i} for i in range(40)]
+    history, reason = search(measure, FixedSampler(candidates), n_trials=None, n_jobs=2, delivery=fixed)
+    assert reason == "exhausted"
+    assert [outcome.evaluation.trial.params for outcome in history.outcomes] == candidates
+    for number, outcome in enumerate(history.outcomes):
+        assert [fold.test_scores for fold in outcome.folds] == [10.0 * number + fold for fold in range(N_FOLDS)]
+        assert outcome.score == pytest.approx(10.0 * number + 1)
+        assert 0 <= outcome.start_time <= outcome.end_time
+
+
+@pytest.mark.parametrize("delivery", [on_arrival, Delivery.in_order], ids=["on arrival", "in order"])
+def test_an_ask_knows_all_but_what_is_under_way(backend: str, delivery: Callable[[int], Delivery]) -> None:
+    sampler = Watching()
+    n_jobs = 2
+    history, reason = search(
+        functools.partial(measure, pause=0.01), sampler, n_trials=12, n_jobs=n_jobs, delivery=delivery
+    )
+    assert reason == "budget"
+    assert len(history.outcomes) == 12
+    workers = 1 if backend == "sequential" else n_jobs
+    for number, (told, pending) in enumerate(sampler.seen):
+        assert sorted(told + pending) == list(range(number))
+        assert len(pending) < workers + (delivery is on_arrival)  # folds of the last one may wait for a worker
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_in_order_delivery_shows_each_ask_the_same_past(backend: str, window: int) -> None:
+    sampler = Watching()
+    search(measure_at_random, sampler, n_trials=12, n_jobs=2, delivery=lambda _: Delivery.in_order(window))
+    assert [told for told, _ in sampler.seen] == [tuple(range(max(0, k - window + 1))) for k in range(12)]
+
+
+def test_a_seeded_search_does_not_depend_on_backend_or_timing() -> None:
+    runs = []
+    for name in ("threading", "loky", "threading", "loky", "multiprocessing"):
+        with joblib.parallel_config(backend=name):
+            history, _ = search(measure_at_random, Watching(), n_trials=15, n_jobs=2, delivery=Delivery.in_order)
+        runs.append([(o.evaluation.trial.number, o.evaluation.trial.params, o.score) for o in history.outcomes])
+    assert all(run == runs[0] for run in runs)
+
+
+def test_fixed_candidates_do_not_depend_on_the_number_of_workers() -> None:
+    runs = []
+    for n_jobs in (1, 2, 3):
+        candidates = [{"i": i} for i in range(25)]
+        history, _ = search(measure_at_random, FixedSampler(candidates), n_trials=25, n_jobs=n_jobs, delivery=fixed)
+        runs.append([(outcome.evaluation.trial.number, outcome.score) for outcome in history.outcomes])
+    assert runs[0] == runs[1] == runs[2]
+
+
+def raise_on_five(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    if any(job.evaluation.trial.number == 5 for job in jobs):
+        raise RuntimeError("an error that is not a value")
+    return measure(jobs)
+
+
+def test_an_exception_of_the_callable_reaches_the_caller(backend: str) -> None:
+    history = History()
+    scheduler = FullScheduler(FixedSampler([{}] * 30), 30)
+    with pytest.raises(RuntimeError, match="not a value"), JobPool(raise_on_five, n_jobs=2) as pool:
+        desk = Desk(scheduler, history, n_folds=2, objective=float, entropy=0, delivery=Delivery.in_order(2))
+        run_search(scheduler, pool, history, desk)
+    assert [outcome.evaluation.trial.number for outcome in history.outcomes][:4] == [0, 1, 2, 3]
+
+
+def fail_as_value(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    return [{**result, "error": "Traceback: no", "test_scores": 0.5} for result in measure(jobs)]
+
+
+def test_a_failed_fold_makes_a_failed_trial_whatever_its_score(backend: str) -> None:
+    history, _ = search(fail_as_value, FixedSampler([{}] * 4), n_trials=4, n_jobs=2, delivery=fixed)
+    assert {outcome.status for outcome in history.outcomes} == {"failed"}
+    assert all(math.isnan(outcome.score) for outcome in history.outcomes)
+
+
+def die_on_four(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    if any(job.evaluation.trial.number == 4 and job.fold == 1 for job in jobs):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return measure(jobs)
+
+
+@pytest.mark.parametrize("delivery", [fixed, on_arrival, Delivery.in_order], ids=["fixed", "on arrival", "in order"])
+def test_a_dead_worker_costs_only_the_job_that_kills_it(delivery: Callable[[int], Delivery]) -> None:
+    with joblib.parallel_config(backend="loky"):
+        history, _ = search(die_on_four, FixedSampler([{}] * 12), n_trials=12, n_jobs=2, delivery=delivery)
+    by_number = {outcome.evaluation.trial.number: outcome for outcome in history.outcomes}
+    assert sorted(by_number) == list(range(12))
+    assert [number for number, outcome in by_number.items() if outcome.status == "failed"] == [4]
+    errors = [fold.error for fold in by_number[4].folds]
+    assert errors[0] is None
+    assert errors[2] is None
+    assert "worker process died" in str(errors[1])
+
+
+class Array:
+    """A callable with data, large enough to be mapped."""
+
+    def __init__(self, n: int) -> None:
+        self.data = np.arange(n, dtype=np.float64)
+        self.small = np.arange(10.0)
+
+    def __call__(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+        writeable = self.data.flags.writeable, self.small.flags.writeable
+        error = f"{self.data.sum()} {self.small.sum()} {writeable}"
+        return [{**result, "error": error} for result in measure(jobs)]
+
+
+@pytest.mark.parametrize(("n", "writeable"), [(1000, True), (300_000, False)])
+def test_data_arrive_whole_and_large_arrays_are_mapped_read_only(n: int, writeable: bool) -> None:
+    for name in ("loky", "multiprocessing"):
+        with joblib.parallel_config(backend=name):
+            history, _ = search(Array(n), FixedSampler([{}] * 4), n_trials=4, n_jobs=2, delivery=fixed)
+        expected = f"{np.arange(n, dtype=np.float64).sum()} 45.0 {(writeable, True)}"
+        assert {fold.error for outcome in history.outcomes for fold in outcome.folds} == {expected}
+
+
+def test_functions_of_a_notebook_travel_to_processes() -> None:
+    offset = 3.0
+    local = lambda jobs: [{**r, "test_scores": r["test_scores"] + offset} for r in measure(jobs)]  # noqa: E731
+    for name in ("loky", "multiprocessing"):
+        with joblib.parallel_config(backend=name):
+            history, _ = search(local, FixedSampler([{}] * 3), n_trials=3, n_jobs=2, delivery=fixed)
+        assert [outcome.score for outcome in history.outcomes] == pytest.approx([4, 14, 24])
+
+
+def leftovers() -> set[str]:
+    """Files of ours and of joblib in the places they are put."""
+    places = [tempfile.gettempdir(), "/dev/shm"]  # noqa: S108
+    found = {str(path) for place in places for path in Path(place).glob("sksearch-*")}
+    return found | {str(path) for place in places for path in Path(place).glob("joblib_memmapping_folder_*/*")}
+
+
+@pytest.mark.parametrize("run", [measure, raise_on_five], ids=["returns", "raises"])
+def test_nothing_is_left_behind(backend: str, run: Any) -> None:
+    # Once before: joblib keeps loky's workers, its manager thread and its resource tracker for later calls.
+    search(measure, FixedSampler([{}] * 2), n_trials=2, n_jobs=2, delivery=fixed)
+    files, threads = leftovers(), {thread.name for thread in threading.enumerate()}
+    if run is raise_on_five:
+        with pytest.raises(RuntimeError):
+            search(run, FixedSampler([{}] * 30), n_trials=30, n_jobs=2, delivery=fixed)
+    else:
+        search(run, FixedSampler([{}] * 30), n_trials=30, n_jobs=2, delivery=fixed)
+    assert leftovers() <= files
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        left = {thread.name for thread in threading.enumerate() if "Manager" not in thread.name} - threads
+        if not left or all("QueueFeeder" in name for name in left):
+            break
+        time.sleep(0.05)
+    assert not left or all("QueueFeeder" in name for name in left)
+
+
+def loaded_payload(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    import sksearch.payload  # noqa: PLC0415 - the worker's own module
+
+    held = sksearch.payload._loaded
+    return [{**result, "error": str(held and held[0])} for result in measure(jobs)]
+
+
+def test_a_worker_forgets_the_data_of_a_search_that_ended() -> None:
+    with joblib.parallel_config(backend="loky"):
+        history, _ = search(loaded_payload, FixedSampler([{}] * 4), n_trials=4, n_jobs=2, delivery=fixed)
+        during = {fold.error for outcome in history.outcomes for fold in outcome.folds}
+        assert len(during) == 1
+        assert "sksearch-" in str(during)
+        held = during
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and held != {"None"}:
+            time.sleep(0.2)
+            held = {r[0]["error"] for r in joblib.Parallel(2)(joblib.delayed(loaded_payload)([JOB]) for _ in range(8))}
+    assert held == {"None"}
+
+
+JOB = Job(Evaluation(Trial(0, {})), 0)
+
+
+class Simulated:
+    """A pool on a virtual clock: what is under way ends in an order Hypothesis chooses."""
+
+    def __init__(self, n_workers: int, choose: Callable[[int], int]) -> None:
+        self.n_workers = n_workers
+        self._choose = choose
+        self._under_way: list[Sequence[Job]] = []
+
+    @property
+    def free(self) -> int:
+        return self.n_workers - len(self._under_way)
+
+    @property
+    def idle(self) -> bool:
+        return not self._under_way
+
+    def submit(self, unit: Sequence[Job]) -> None:
+        self._under_way.append(unit)
+
+    def next_done(self) -> list[FoldScore]:
+        unit = self._under_way.pop(self._choose(len(self._under_way)))
+        return [FoldScore(job=job, **raw) for job, raw in zip(unit, measure(unit), strict=True)]
+
+
+@given(data=st.data(), n_workers=st.integers(2, 6), n_trials=st.integers(1, 15))
+def test_whatever_the_order_of_arrival_a_seeded_search_is_the_same(data: Any, n_workers: int, n_trials: int) -> None:
+    def run(choose: Callable[[int], int]) -> tuple[list[Any], list[Any]]:
+        sampler, history = Watching(), History()
+        scheduler = FullScheduler(sampler, n_trials)
+        desk = Desk(scheduler, history, n_folds=2, objective=float, entropy=1, delivery=Delivery.in_order(n_workers))
+        run_search(scheduler, Simulated(n_workers, choose), history, desk)  # type: ignore[arg-type]
+        return sampler.seen, [(o.evaluation.trial.params, o.score) for o in history.outcomes]
+
+    first = run(lambda n: 0)
+    assert run(lambda n: data.draw(st.integers(0, n - 1))) == first
+    assert len(first[1]) == n_trials
+
+
+@given(data=st.data(), n_workers=st.integers(2, 6), n_trials=st.integers(1, 15))
+def test_no_worker_is_idle_while_there_is_work_without_a_seed(data: Any, n_workers: int, n_trials: int) -> None:
+    history = History()
+    scheduler = FullScheduler(FixedSampler([{}] * n_trials), n_trials)
+    pool = Simulated(n_workers, lambda n: data.draw(st.integers(0, n - 1)))
+    waits: list[tuple[int, int]] = []
+    pool_next = pool.next_done
+
+    def next_done() -> list[FoldScore]:
+        asked = sum(len(unit) for unit in pool._under_way) + 2 * len(history.outcomes)
+        waits.append((pool.free, asked))
+        return pool_next()
+
+    pool.next_done = next_done  # type: ignore[method-assign]
+    desk = Desk(scheduler, history, n_folds=2, objective=float, entropy=1, delivery=Delivery.on_arrival())
+    run_search(scheduler, pool, history, desk)  # type: ignore[arg-type]
+    # A worker is free at a wait only once every trial has been started.
+    first_idle = next(index for index, (free, _) in enumerate([*waits, (1, 0)]) if free)
+    assert len(waits) - first_idle <= n_workers
+    assert len(history.outcomes) == n_trials
+
+
+def test_the_history_refuses_what_cannot_be() -> None:
+    history = History()
+    first = Evaluation(Trial(0, {}))
+    with pytest.raises(ValueError, match="trial 1 was asked before trial 0"):
+        history.asked(Evaluation(Trial(1, {})))
+    history.asked(first)
+    with pytest.raises(ValueError, match="pending already"):
+        history.asked(first)
+    history.told(Outcome(evaluation=first, folds=(), score=1.0))
+    with pytest.raises(ValueError, match="not pending"):
+        history.told(Outcome(evaluation=first, folds=(), score=1.0))

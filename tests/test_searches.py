@@ -1,0 +1,785 @@
+"""What all four searches promise, seen from outside: their own results against scikit-learn's cross_validate."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse as sp
+import sklearn
+import sklearn.model_selection as sk
+from scipy.stats import loguniform, norm, randint, uniform
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.cluster import KMeans
+from sklearn.datasets import make_classification, make_regression
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedKFold, cross_val_score, cross_validate
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from sksearch import BayesSearchCV, GridSearchCV, HyperbandSearchCV, RandomizedSearchCV
+from sksearch.space import Categorical, Integer, Real
+
+X, Y = make_classification(n_samples=90, n_features=6, n_informative=4, n_classes=3, random_state=0)
+X_REG, Y_REG = make_regression(n_samples=80, n_features=5, noise=3.0, random_state=0)
+GROUPS = np.arange(90) % 6
+WEIGHT = np.linspace(0.1, 2.0, 90)
+TEXTS = [" ".join(np.random.default_rng(i).choice(["red", "blue", "cat", "dog", "sun"], 6)) for i in range(60)]
+TEXT_LABELS = np.array([int("cat" in text) for text in TEXTS])
+ADAPTIVE = {
+    "bayes": lambda estimator, space, **kw: BayesSearchCV(estimator, space, **{"n_iter": 9, **kw}),
+    "hyperband": lambda estimator, space, **kw: HyperbandSearchCV(
+        estimator, space, **{"resource": "n_samples", "min_resources": 20, "n_candidates": 6, **kw}
+    ),
+}
+ALL = {
+    "grid": lambda estimator, space, **kw: GridSearchCV(estimator, space, **kw),
+    "randomized": lambda estimator, space, **kw: RandomizedSearchCV(estimator, space, **{"n_iter": 3, **kw}),
+    **ADAPTIVE,
+}
+
+
+class Sleepy(ClassifierMixin, BaseEstimator):
+    """A score that depends on its parameters alone, after a sleep that depends on nothing."""
+
+    def __init__(self, a: float = 0.5, b: str = "x", n_steps: int = 9) -> None:
+        self.a, self.b, self.n_steps = a, b, n_steps
+
+    def fit(self, X: Any, y: Any) -> Sleepy:
+        self.classes_ = np.unique(y)
+        time.sleep(0.01 * np.random.default_rng().random())
+        return self
+
+    def score(self, X: Any, y: Any) -> float:
+        return -((self.a - 0.3) ** 2) + 0.1 * (self.b == "y") - 0.2 / self.n_steps + 1e-3 * float(X[0, 0])
+
+
+class Fragile(ClassifierMixin, BaseEstimator):
+    """Fails in a way that its parameters tell."""
+
+    def __init__(self, a: float = 0.5, mode: str = "fine", n_steps: int = 9) -> None:
+        self.a, self.mode, self.n_steps = a, mode, n_steps
+
+    def fit(self, X: Any, y: Any) -> Fragile:
+        self.classes_ = np.unique(y)
+        if self.mode == "raise":
+            raise ValueError("this one fails")
+        return self
+
+    def score(self, X: Any, y: Any) -> float:
+        return {"nan": np.nan, "inf": np.inf, "fine": self.a}[self.mode]
+
+
+class NeverFitted(ClassifierMixin, BaseEstimator):
+    """Must not be reached by a search that refuses its arguments."""
+
+    def __init__(self, a: float = 0.5, b: Any = None, n_steps: int = 9) -> None:
+        self.a, self.b, self.n_steps = a, b, n_steps
+
+    def fit(self, X: Any, y: Any = None) -> NeverFitted:
+        pytest.fail("a fit was started although the arguments are unusable")
+
+    def score(self, X: Any, y: Any) -> float:
+        return 0.0
+
+
+def untimed(results: dict[str, Any]) -> str:
+    """`cv_results_` without the times, comparable as text."""
+    return repr({key: np.asarray(value).tolist() for key, value in results.items() if "time" not in key})
+
+
+# --- determinism ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", ["bayes", "async", "hyperband"])
+def test_a_seeded_search_is_the_same_on_threads_and_processes_twice(schedule: str) -> None:
+    space = {"a": uniform(0, 1), "b": ["x", "y", "z"]}
+    seen = set()
+    for backend in ("threading", "loky", "threading", "loky"):
+        search: Any = BayesSearchCV(Sleepy(), space, n_iter=20, cv=3, n_jobs=2, random_state=3)
+        if schedule != "bayes":
+            search = HyperbandSearchCV(
+                Sleepy(), space, resource="n_steps", schedule=schedule, cv=3, n_jobs=2, random_state=3
+            )
+        with joblib.parallel_config(backend=backend):
+            search.fit(X, Y)
+        seen.add((untimed(search.cv_results_), repr(search.best_params_), search.stop_reason_))
+    assert len(seen) == 1
+
+
+def test_a_seeded_search_is_the_same_in_another_process() -> None:
+    code = """
+    import numpy as np
+    from scipy.stats import loguniform
+    from sklearn.datasets import load_iris
+    from sklearn.svm import SVC
+    from sksearch import BayesSearchCV
+    X, y = load_iris(return_X_y=True)
+    search = BayesSearchCV(SVC(), {"C": loguniform(1e-3, 1e3), "gamma": loguniform(1e-3, 1e3)}, n_iter=14, random_state=5)
+    print(search.fit(X, y).cv_results_["params"])
+    """
+    outputs = {
+        subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    }
+    assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("kind", ["bayes", "hyperband"])
+def test_other_seeds_give_other_trials(kind: str) -> None:
+    drawn = [
+        ADAPTIVE[kind](Sleepy(), {"a": uniform(0, 1)}, random_state=seed, cv=2).fit(X, Y).cv_results_["params"][1:]
+        for seed in (0, 1, None)
+    ]
+    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
+
+
+# --- evaluation: every row against scikit-learn's cross_validate ----------------------------------
+
+
+def routed(estimator: Any) -> Any:
+    with sklearn.config_context(enable_metadata_routing=True):
+        return estimator.set_fit_request(sample_weight=True)
+
+
+def routed_scorer() -> Any:
+    with sklearn.config_context(enable_metadata_routing=True):
+        return make_scorer(accuracy_score).set_score_request(sample_weight=True)
+
+
+C = {"C": loguniform(1e-2, 1e2)}
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {"estimator": SVC(), "space": {**C, "kernel": ["rbf", "linear"]}},
+    "conditional": {
+        "estimator": Pipeline([("scale", StandardScaler()), ("model", SVC())]),
+        "space": [
+            {"model": [SVC()], "model__C": loguniform(1e-2, 1e2)},
+            {"model": [DecisionTreeClassifier(random_state=0)], "model__max_depth": [1, 2, 3, None]},
+            {"scale": ["passthrough", StandardScaler()], "model": [LogisticRegression()]},
+        ],
+    },
+    "groups": {"estimator": SVC(), "space": C, "cv": GroupKFold(3), "fit": {"groups": GROUPS}},
+    "sample_weight": {"estimator": LogisticRegression(), "space": C, "fit": {"sample_weight": WEIGHT}},
+    "routing": {
+        "estimator": routed(LogisticRegression()),
+        "space": C,
+        "fit": {"sample_weight": WEIGHT},
+        "scoring": routed_scorer(),
+        "routing": True,
+    },
+    "several metrics": {
+        "estimator": SVC(),
+        "space": C,
+        "scoring": ["accuracy", "f1_macro"],
+        "refit": "f1_macro",
+    },
+    "several metrics, no refit": {"estimator": SVC(), "space": C, "scoring": ["accuracy", "f1_macro"], "refit": False},
+    "train scores": {"estimator": SVC(), "space": C, "return_train_score": True},
+    "precomputed kernel": {"estimator": SVC(kernel="precomputed"), "space": C, "X": rbf_kernel(X)},
+    "sparse": {"estimator": LogisticRegression(), "space": C, "X": sp.csr_matrix(X)},
+    "pandas": {"estimator": SVC(), "space": C, "X": pd.DataFrame(X), "y": pd.Series(Y)},
+    "polars": {"estimator": SVC(), "space": C, "X": pl.DataFrame(X, schema=list("abcdef")), "y": pl.Series(Y)},
+    "texts": {
+        "estimator": make_pipeline(CountVectorizer(), MultinomialNB()),
+        "space": {
+            "multinomialnb__alpha": uniform(0.1, 2),
+            "countvectorizer__ngram_range": [(1, 1), (1, 2), (2, 2)],
+        },
+        "X": TEXTS,
+        "y": TEXT_LABELS,
+    },
+    "no y": {
+        "estimator": KMeans(n_init=1, random_state=0),
+        "space": {"n_clusters": randint(2, 8)},
+        "y": None,
+        "cv": KFold(3),
+    },
+    "several outputs": {
+        "estimator": DecisionTreeRegressor(random_state=0),
+        "space": {"max_depth": [1, 2, 3, 4, None], "min_samples_leaf": randint(1, 9)},
+        "X": X_REG,
+        "y": np.column_stack([Y_REG, -Y_REG]),
+        "cv": KFold(3),
+    },
+    "string labels": {"estimator": SVC(), "space": C, "y": np.array(["u", "v", "w"])[Y]},
+    "boolean masks as splits": {
+        "estimator": SVC(),
+        "space": C,
+        "cv": [(np.arange(90) % 3 != i, np.arange(90) % 3 == i) for i in range(3)],
+    },
+}
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("kind", ADAPTIVE)
+@pytest.mark.parametrize("name", CASES)
+def test_each_full_trial_scores_what_cross_validate_says(name: str, kind: str, n_jobs: int) -> None:
+    case = {"X": X, "y": Y, "cv": StratifiedKFold(3), "fit": {}, "routing": False, **CASES[name]}
+    keywords = {key: case[key] for key in ("scoring", "refit", "return_train_score") if key in case}
+    estimator, groups = case["estimator"], case["fit"].get("groups")
+    data = (case["X"], case["y"])
+    with sklearn.config_context(enable_metadata_routing=case["routing"]):
+        search = ADAPTIVE[kind](
+            clone(estimator), case["space"], cv=case["cv"], n_jobs=n_jobs, random_state=0, **keywords
+        ).fit(*data, **case["fit"])
+        results = search.cv_results_
+        full = np.flatnonzero(results["status"] == "ok")
+        assert len(full) >= 1
+        for row in full:
+            model = clone(estimator).set_params(**clone(results["params"][row], safe=False))
+            passed = {"params": case["fit"]} if case["routing"] else {"groups": groups}
+            if name == "sample_weight":
+                expected = weighted_scores(model, *data, case["cv"])
+            else:
+                truth = cross_validate(
+                    model,
+                    *data,
+                    cv=case["cv"],
+                    scoring=case.get("scoring"),
+                    return_train_score=case.get("return_train_score", False),
+                    **passed,
+                )
+                expected = {key: value for key, value in truth.items() if key.startswith(("test_", "train_"))}
+            for key, folds in expected.items():
+                got = [results[f"split{fold}_{key}"][row] for fold in range(3)]
+                np.testing.assert_array_equal(got, folds, err_msg=f"{key} of {results['params'][row]}")
+
+
+def weighted_scores(model: Any, X: Any, y: Any, cv: Any) -> dict[str, Any]:
+    """Without routing sample_weight goes to fit and to the scorer."""
+    folds = [
+        clone(model).fit(X[train], y[train], sample_weight=WEIGHT[train]).score(X[test], y[test], WEIGHT[test])
+        for train, test in cv.split(X, y)
+    ]
+    return {"test_score": np.array(folds)}
+
+
+def test_a_warm_started_forest_scores_as_one_fitted_at_once() -> None:
+    forest = RandomForestClassifier(n_estimators=27, random_state=0)
+    search = HyperbandSearchCV(forest, {"max_depth": randint(1, 9)}, cv=3, n_jobs=2, random_state=0).fit(X, Y)
+    assert search.resource_ == "n_estimators"
+    results = search.cv_results_
+    for row, (params, n_resources) in enumerate(zip(results["params"], results["n_resources"], strict=True)):
+        model = clone(forest).set_params(n_estimators=int(n_resources), **params)
+        expected = cross_val_score(model, X, Y, cv=3)
+        np.testing.assert_array_equal([results[f"split{fold}_test_score"][row] for fold in range(3)], expected)
+    assert len(search.best_estimator_.estimators_) == 27
+    expected_best = clone(forest).set_params(**search.best_params_).fit(X, Y)
+    np.testing.assert_array_equal(search.predict_proba(X), expected_best.predict_proba(X))
+
+
+def test_splits_are_made_once_even_by_a_splitter_that_never_repeats_itself() -> None:
+    search = BayesSearchCV(SVC(), C, n_iter=6, cv=ShuffleSplit(2, random_state=np.random.RandomState(0)))
+    results = search.set_params(random_state=0).fit(X, Y).cv_results_
+    splits = list(ShuffleSplit(2, random_state=np.random.RandomState(0)).split(X))
+    for row, params in enumerate(results["params"]):
+        expected = [SVC(**params).fit(X[train], Y[train]).score(X[test], Y[test]) for train, test in splits]
+        assert [results[f"split{fold}_test_score"][row] for fold in range(2)] == expected
+
+
+# --- failures --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error_score", [np.nan, 5.0])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("kind", ADAPTIVE)
+def test_failing_trials_do_not_stop_a_search_nor_win_it(kind: str, n_jobs: int, error_score: float) -> None:
+    space = {"a": uniform(0, 1), "mode": ["fine", "raise", "nan", "inf"]}
+    keywords: dict[str, Any] = {"cv": 2, "n_jobs": n_jobs, "random_state": 1, "error_score": error_score}
+    search: Any = BayesSearchCV(Fragile(), space, n_iter=24, **keywords)
+    if kind == "hyperband":
+        search = HyperbandSearchCV(Fragile(), space, resource="n_steps", **keywords)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(X, Y)
+    results = search.cv_results_
+    mode = results["param_mode"].data
+    failed = results["status"] == "failed"
+    np.testing.assert_array_equal(failed, mode != "fine")
+    assert 0.1 < failed.mean() < 0.9
+    complete = (results["status"] == "ok").nonzero()[0]
+    best = max(complete, key=lambda row: results["param_a"][row])
+    assert search.best_index_ == best
+    assert search.best_params_["mode"] == "fine"
+    assert results["rank_test_score"][failed].min() > results["rank_test_score"][~failed].max()
+    shown = results["mean_test_score"][mode == "raise"]
+    np.testing.assert_array_equal(shown, np.full(len(shown), error_score))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("kind", ALL)
+def test_a_search_in_which_everything_fails_raises(kind: str, n_jobs: int) -> None:
+    search = ALL[kind](Fragile(), {"mode": ["raise"], "a": [0.1, 0.2, 0.3]}, cv=2, n_jobs=n_jobs)
+    with pytest.raises(ValueError, match=r"All the \d+ fits failed.(.|\n)*this one fails"):
+        search.fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_error_score_raise_raises(kind: str) -> None:
+    search = ALL[kind](Fragile(), {"mode": ["raise"], "a": [0.1, 0.2, 0.3]}, cv=2, error_score="raise")
+    with pytest.raises(ValueError, match="this one fails"):
+        search.fit(X, Y)
+
+
+# --- Ctrl-C ----------------------------------------------------------------------------------------
+
+
+class Interrupted(ClassifierMixin, BaseEstimator):
+    """Ctrl-C arrives when `a` reaches 3."""
+
+    def __init__(self, a: int = 0) -> None:
+        self.a = a
+
+    def fit(self, X: Any, y: Any) -> Interrupted:
+        self.classes_ = np.unique(y)
+        if self.a == 3:
+            raise KeyboardInterrupt
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.resize(self.classes_, len(X))
+
+    def score(self, X: Any, y: Any) -> float:
+        return float(self.a)
+
+
+def test_ctrl_c_keeps_what_was_completed_and_propagates() -> None:
+    search = GridSearchCV(Interrupted(), {"a": [0, 2, 1, 3, 4]}, cv=2)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, Y)
+    assert search.cv_results_["params"] == [{"a": 0}, {"a": 2}, {"a": 1}]
+    assert search.best_params_ == {"a": 2}
+    assert search.best_score_ == 2.0
+    assert search.stop_reason_ == "interrupted"
+    assert len(search.history_) == 3
+    with pytest.raises(NotFittedError):
+        search.predict(X)
+    assert search.set_params(param_grid={"a": [1, 2]}).fit(X, Y).predict(X).shape == Y.shape
+
+
+@pytest.mark.parametrize("kind", ["grid", "bayes", "hyperband"])
+def test_sigint_stops_the_workers_of_a_running_search(kind: str, tmp_path: Path) -> None:
+    code = """
+    import sys, time, numpy as np
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sksearch import BayesSearchCV, GridSearchCV, HyperbandSearchCV
+    class Slow(ClassifierMixin, BaseEstimator):
+        def __init__(self, a=0.0, n=9, file=""):
+            self.a, self.n, self.file = a, n, file
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+            time.sleep(0.02)
+            with open(self.file, "ab") as file:
+                file.write(b".")
+            return self
+        def score(self, X, y):
+            return self.a
+    if __name__ == "__main__":
+        slow, grid = Slow(file=sys.argv[2]), {"a": list(np.linspace(0, 1, 4000))}
+        search = {
+            "grid": GridSearchCV(slow, grid, cv=2, n_jobs=2),
+            "bayes": BayesSearchCV(slow, grid, cv=2, n_jobs=2, n_iter=4000, random_state=0),
+            "hyperband": HyperbandSearchCV(slow, grid, resource="n", cv=2, n_jobs=2, n_candidates=4000),
+        }[sys.argv[1]]
+        try:
+            search.fit(np.zeros((20, 2)), [0, 1] * 10)
+        except KeyboardInterrupt:
+            results = search.cv_results_
+            print("kept", len(results["params"]), search.best_params_ in results["params"], flush=True)
+    """
+    log = tmp_path / "fits"
+    log.touch()
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), kind, str(log)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while log.stat().st_size < 60 and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert out.split()[0:1] == ["kept"], error
+    _, rows, best = out.split()
+    fits = log.stat().st_size
+    assert fits // 2 - 30 <= int(rows) <= fits // 2  # folds under way, in units of at most 50 ms
+    assert int(rows) >= 5
+    assert best == "True"
+    time.sleep(0.5)
+    assert log.stat().st_size == fits  # no worker goes on
+
+
+# --- the scikit-learn citizen -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_search_clones_pickles_and_predicts(kind: str) -> None:
+    search = ALL[kind](SVC(), {"C": [0.1, 1.0, 10.0, 100.0]}, cv=2)
+    assert clone(search).get_params()["estimator__C"] == 1.0
+    fitted = clone(search).fit(X, Y)
+    again = pickle.loads(pickle.dumps(fitted))  # noqa: S301
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+    assert untimed(again.cv_results_) == untimed(fitted.cv_results_)
+    assert isinstance(fitted, sk.BaseSearchCV if hasattr(sk, "BaseSearchCV") else sk._search.BaseSearchCV)
+    assert sklearn.base.is_classifier(search)
+    assert "SVC" in fitted._repr_html_()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_search_nests(kind: str) -> None:
+    search = ALL[kind](SVC(), {"C": [0.1, 1.0, 10.0, 100.0]}, cv=2)
+    assert cross_val_score(search, X, Y, cv=2, n_jobs=2).shape == (2,)
+    assert cross_val_score(make_pipeline(StandardScaler(), search), X, Y, cv=2, error_score="raise").shape == (2,)
+    voting = VotingClassifier([("search", search), ("tree", DecisionTreeClassifier())]).fit(X, Y)
+    assert voting.predict(X).shape == Y.shape
+    outer = GridSearchCV(search, {"estimator__kernel": ["linear", "rbf"]}, cv=2, n_jobs=2, error_score="raise")
+    assert outer.fit(X, Y).best_estimator_.best_params_["C"] in (0.1, 1.0, 10.0, 100.0)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_refit_false_and_refit_callable(kind: str) -> None:
+    make = ALL[kind]
+    unfitted = make(SVC(), {"C": [0.1, 1.0, 10.0]}, cv=2, refit=False).fit(X, Y)
+    assert unfitted.best_params_ in unfitted.cv_results_["params"]
+    assert not hasattr(unfitted, "predict")
+    chosen = make(SVC(), {"C": [0.1, 1.0, 10.0]}, cv=2, refit=lambda results: 1).fit(X, Y)
+    assert chosen.best_index_ == 1
+    assert not hasattr(chosen, "best_score_")
+    assert chosen.best_estimator_.C == chosen.cv_results_["params"][1]["C"]
+
+
+@pytest.mark.parametrize("kind", ADAPTIVE)
+def test_results_of_adaptive_searches_have_their_columns(kind: str) -> None:
+    search = ADAPTIVE[kind](SVC(), C, cv=3, random_state=0).fit(X, Y)
+    results, n = search.cv_results_, len(search.cv_results_["params"])
+    for column in ("status", "n_splits_done", "start_time", "end_time"):
+        assert results[column].shape == (n,)
+    assert set(results["n_splits_done"]) == {3}
+    assert np.all(results["end_time"] >= results["start_time"])
+    frame = pd.DataFrame(search.history_)
+    assert {"trial", "score", "status", "n_resources", "param_C"} <= set(frame.columns)
+    assert frame["end_time"].is_monotonic_increasing
+    assert type(search.best_params_) is dict
+    assert all(type(value) is float for value in search.best_params_.values())
+
+
+def test_the_surrogates_view_is_near_the_scores_it_has_seen() -> None:
+    results = BayesSearchCV(SVC(), C, n_iter=20, cv=3, random_state=0).fit(X, Y).cv_results_
+    distance = np.abs(results["posterior_mean_test_score"] - results["mean_test_score"])
+    assert np.median(distance) < 0.2 * np.ptp(results["mean_test_score"])
+    assert np.all(results["posterior_std_test_score"] >= 0)
+
+
+# --- the start --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ADAPTIVE)
+def test_the_estimators_own_parameters_come_first_then_the_given_ones(kind: str) -> None:
+    given = [{"C": 3.0}, {"C": 0.5, "kernel": "linear"}]
+    search = ADAPTIVE[kind](SVC(C=7.0), {**C, "kernel": ["linear", "rbf"]}, initial_params=given, cv=2, random_state=0)
+    tried = search.fit(X, Y).cv_results_["params"]
+    assert tried[0] == {"C": 7.0, "kernel": "rbf"}
+    assert tried[1]["C"] == 3.0
+    assert tried[2] == {"C": 0.5, "kernel": "linear"}
+
+
+@pytest.mark.parametrize("kind", ADAPTIVE)
+def test_parameters_outside_the_space_are_not_tried(kind: str) -> None:
+    search = ADAPTIVE[kind](SVC(C=1e6), C, cv=2, random_state=0).fit(X, Y)
+    assert max(params["C"] for params in search.cv_results_["params"]) <= 1e2
+
+
+@pytest.mark.parametrize("sampler", ["bayes", "random"])
+def test_a_finite_space_is_searched_once_and_then_exhausted(sampler: str) -> None:
+    space = {"C": [0.1, 1.0, 10.0], "kernel": ["linear", "rbf"]}
+    bayes: Any = BayesSearchCV(SVC(), space, n_iter=50, cv=2)
+    if sampler == "random":
+        bayes = HyperbandSearchCV(SVC(), space, sampler="random", resource="n_samples", n_candidates=50, cv=2)
+    bayes.fit(X, Y)
+    assert bayes.stop_reason_ == "exhausted"
+    assert Counter(map(repr, bayes.cv_results_["params"])) == Counter(map(repr, sk.ParameterGrid(space)))
+
+
+# --- refusals, before any fit ------------------------------------------------------------------------
+
+REFUSED: list[tuple[Any, str]] = [
+    (lambda: BayesSearchCV(NeverFitted(), {"aa": (0.0, 1.0)}), "'aa'"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": []}), "'a'"),
+    (lambda: BayesSearchCV(NeverFitted(), {}), "search_spaces"),
+    (lambda: BayesSearchCV(NeverFitted(), []), "search_spaces"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": (1.0, 0.0)}), "'a'"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": (0.0, np.inf)}), "'a'"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": (0.0, 1.0, "log-uniform")}), "'a'"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": OnlyRvs()}), "'a'"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": "text"}), "'a'"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": 3}), "'a'"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": (0.0, 1.0)}, n_iter=0), "n_iter"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": (0.0, 1.0)}, n_initial_points=0), "n_initial_points"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": (0.0, 1.0)}, initial_params={"a": 0.5}), "initial_params"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": (0.0, 1.0)}, initial_params=[{"a": 2.0}]), "initial_params"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": (0.0, 1.0)}, initial_params=[{"z": 2.0}]), "initial_params"),
+    (lambda: BayesSearchCV(NeverFitted(), {"a": (0.0, 1.0)}, scoring=["accuracy", "f1_macro"]), "refit"),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"aa": uniform()}, resource="n_steps"), "'aa'"),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"n_steps": [1, 2, 3]}, resource="n_steps"), "n_steps.*also searched"),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="partial_fit"), "partial_fit"),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="steps"), "resource='steps'"),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"n_steps": [1, 2]}, resource="a"), "integer parameter"),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_steps", factor=1), "factor"),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_steps", schedule="sync"), "schedule"),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_steps", min_resources=10), "min_resources"),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_steps", brackets=9), "brackets"),
+    (
+        lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_samples", max_resources=900),
+        "max_resources",
+    ),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_steps", sampler="grid"), "sampler"),
+    (lambda: GridSearchCV(NeverFitted(), {"aa": [1]}), "'aa'"),
+    (lambda: GridSearchCV(NeverFitted(), {"a": []}), "'a'"),
+    (lambda: RandomizedSearchCV(NeverFitted(), {"aa": uniform()}), "'aa'"),
+]
+
+
+class OnlyRvs:
+    """A distribution with no quantiles."""
+
+    def rvs(self, random_state: Any = None) -> float:
+        return float(random_state.rand())
+
+
+@pytest.mark.parametrize(("make", "names"), REFUSED)
+def test_unusable_arguments_are_refused_before_any_fit(make: Callable[[], Any], names: str) -> None:
+    with pytest.raises(ValueError, match=names):
+        make().fit(X, Y)
+
+
+def test_a_distribution_without_quantiles_is_sampled_where_no_model_is_needed() -> None:
+    search = HyperbandSearchCV(Sleepy(), {"a": OnlyRvs()}, resource="n_steps", sampler="random", cv=2, n_candidates=4)
+    assert len(search.fit(X, Y).cv_results_["params"]) == 4
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_kind_of_dimension_is_accepted(kind: str) -> None:
+    space: dict[str, Any] = {"a": Real(0.1, 1.0), "n_steps": Integer(1, 9), "b": Categorical(["x", "y"])}
+    if kind == "grid":
+        space = {"a": [0.1, 0.5], "n_steps": [1, 9], "b": ("x", "y")}
+    if kind == "hyperband":
+        space["n_steps"] = space.pop("n_steps")
+    search = ALL[kind](Sleepy(), space, cv=2).fit(X, Y)
+    for params in search.cv_results_["params"]:
+        assert 0.1 <= params["a"] <= 1.0
+        assert 1 <= params["n_steps"] <= 9
+        assert params["b"] in ("x", "y")
+
+
+# --- Hyperband ---------------------------------------------------------------------------------------
+
+
+class Counting(SGDClassifier):
+    """Counts its partial_fit calls and the rows in each; a copy from a pickle goes on counting."""
+
+    calls: list[int] = []  # noqa: RUF012 - shared on purpose
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+        Counting.calls.append(len(X))
+        return super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
+
+
+@pytest.mark.parametrize(("max_resources", "published"), [(9, 69), (27, 357), (15, 101)])
+def test_partial_fit_calls_are_the_published_plan_and_none_is_repeated(max_resources: int, published: int) -> None:
+    Counting.calls.clear()
+    search = HyperbandSearchCV(
+        Counting(random_state=0),
+        {"alpha": loguniform(1e-6, 1e-1)},
+        schedule="hyperband",
+        max_resources=max_resources,
+        min_resources=1,
+        cv=2,
+        refit=False,
+        random_state=0,
+    ).fit(X, Y)
+    assert len(Counting.calls) == 2 * published
+    assert set(Counting.calls) == {45}
+    planned = {(row["bracket"], row["rung"]): row["n_trials"] for row in search.plan()}
+    ran = Counter((row["bracket"], row["rung"]) for row in search.history_)
+    assert ran == planned
+
+
+def test_asynchronous_promotion_stays_within_the_plan() -> None:
+    Counting.calls.clear()
+    search = HyperbandSearchCV(
+        Counting(random_state=0), {"alpha": loguniform(1e-6, 1e-1)}, max_resources=27, cv=2, refit=False, random_state=0
+    ).fit(X, Y)
+    most = Counter({(row["bracket"], row["rung"]): row["n_trials"] for row in search.plan()})
+    ran = Counter((row["bracket"], row["rung"]) for row in search.history_)
+    assert all(ran[rung] <= most[rung] for rung in ran)
+    assert search.cv_results_["n_resources"].max() == 27
+    assert search.cv_results_["status"][search.best_index_] == "ok"
+
+
+def test_the_refit_trains_as_the_top_rung_did() -> None:
+    estimator = make_pipeline(StandardScaler(), Counting(random_state=0))
+    search = HyperbandSearchCV(
+        estimator, {"counting__alpha": loguniform(1e-6, 1e-1)}, max_resources=9, cv=2, random_state=0, n_candidates=5
+    )
+    Counting.calls.clear()
+    search.fit(X, Y)
+    assert Counting.calls[-9:] == [90] * 9
+    assert search.best_estimator_[-1].t_ == 1 + 9 * 90
+
+
+def test_hyperband_says_what_it_did() -> None:
+    forest = RandomForestRegressor(n_estimators=9, random_state=0)
+    search = HyperbandSearchCV(forest, {"max_depth": randint(1, 9)}, schedule="hyperband", cv=2, random_state=0)
+    planned = search.plan()
+    search.fit(X_REG, Y_REG)
+    assert search.brackets_ == planned
+    assert (search.resource_, search.min_resources_, search.max_resources_) == ("n_estimators", 1, 9)
+    assert search.n_resources_ == [1, 3, 9]
+    results = search.cv_results_
+    assert set(results["status"]) == {"ok", "paused"}
+    np.testing.assert_array_equal(results["status"] == "ok", results["n_resources"] == 9)
+    ok = results["status"] == "ok"
+    assert results["rank_test_score"][ok].max() < results["rank_test_score"][~ok].min()
+    assert search.best_score_ == results["mean_test_score"][ok].max()
+
+
+class Choosy:
+    """A searcher of a user's own: counts down."""
+
+    def suggest(self, history: Any, rng: Any) -> dict[str, Any] | None:
+        return {"a": 1.0 / (1 + len(history.trials))}
+
+
+def test_a_sampler_of_ones_own() -> None:
+    search = HyperbandSearchCV(Sleepy(), {"a": uniform()}, resource="n_steps", sampler=Choosy(), n_candidates=4, cv=2)
+    assert [p["a"] for p in search.fit(X, Y).cv_results_["params"]] == [1.0, 1 / 2, 1 / 3, 1 / 4]
+
+
+def test_bayes_finds_what_random_search_does_not() -> None:
+    space = {"a": norm(0.5, 0.2), "b": list("uvwxyz")}
+    regret = {}
+    for name, make in {
+        "bayes": lambda seed: BayesSearchCV(Sleepy(), space, n_iter=25, cv=2, random_state=seed),
+        "random": lambda seed: RandomizedSearchCV(Sleepy(), space, n_iter=25, cv=2, random_state=seed),
+    }.items():
+        fitted = [make(seed).fit(X, Y) for seed in range(4)]
+        regret[name] = np.mean([(s.best_params_["a"] - 0.3) ** 2 + 0.1 * (s.best_params_["b"] != "y") for s in fitted])
+    assert regret["bayes"] < 0.4 * regret["random"]
+
+
+# --- callbacks ------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """A callback of scikit-learn >= 1.9 that writes down the path of every task."""
+
+    def __init__(self) -> None:
+        self.paths: list[tuple[str, ...]] = []
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        self.paths.clear()
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        path: list[str] = []
+        while context is not None:
+            path.insert(0, context.task_name)
+            context = context.parent
+        self.paths.append(tuple(path))
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        pass
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        pass
+
+
+HAS_CALLBACKS = hasattr(GridSearchCV, "set_callbacks")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2] if HAS_CALLBACKS else [])
+@pytest.mark.parametrize("kind", ALL)
+def test_callbacks_see_the_tree_of_scikit_learns_grid_search(kind: str, n_jobs: int) -> None:
+    recorder = Recorder()
+    with joblib.parallel_config(backend="threading"):
+        search = ALL[kind](SVC(), {"C": [0.1, 1.0, 10.0]}, cv=2, n_jobs=n_jobs).set_callbacks(recorder).fit(X, Y)
+    seen = Counter(recorder.paths)
+    n_fits = 2 * len(search.history_)
+    assert seen == {
+        ("fit",): 1,
+        ("fit", "search"): 1,
+        ("fit", "search", "candidate-split-evaluation"): n_fits,
+        ("fit", "refit-with-best-params"): 1,
+    }
+    if kind == "grid":
+        theirs = Recorder()
+        sk.GridSearchCV(SVC(), {"C": [0.1, 1.0, 10.0]}, cv=2).set_callbacks(theirs).fit(X, Y)
+        assert Counter(theirs.paths) == seen
+
+
+@pytest.mark.parametrize("kind", ALL if HAS_CALLBACKS else [])
+def test_a_progress_bar_works_over_processes(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from sklearn.callback import ProgressBar  # noqa: PLC0415 - scikit-learn >= 1.9
+
+    search = ALL[kind](LogisticRegression(), {"C": [0.1, 1.0, 10.0]}, cv=2, n_jobs=2)
+    search.set_callbacks(ProgressBar()).fit(X, Y)
+    assert hasattr(search, "best_estimator_")
+    assert "search" in capsys.readouterr().out
+
+
+# --- messages ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_verbose_tells_of_each_fit(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    search = ALL[kind](SVC(), {"C": [0.1, 1.0, 10.0]}, cv=2, verbose=2).fit(X, Y)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[CV")]
+    assert len(lines) == 2 * len(search.history_)
+    assert all("C=" in line and "total time=" in line for line in lines)
+
+
+def test_warnings_filters_and_configuration_reach_the_workers() -> None:
+    class Telling(ClassifierMixin, BaseEstimator):
+        def __init__(self, a: int = 0) -> None:
+            self.a = a
+
+        def fit(self, X: Any, y: Any) -> Telling:
+            self.classes_ = np.unique(y)
+            warnings.warn("loud", RuntimeWarning, stacklevel=1)
+            return self
+
+        def score(self, X: Any, y: Any) -> float:
+            return float(sklearn.get_config()["working_memory"])
+
+    for backend in ("loky", "threading", "multiprocessing"):
+        with joblib.parallel_config(backend=backend), sklearn.config_context(working_memory=77):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                search = GridSearchCV(Telling(), {"a": [1, 2]}, cv=2, n_jobs=2, refit=False).fit(X, Y)
+            assert set(search.cv_results_["mean_test_score"]) == {77.0}
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                with pytest.raises(ValueError, match="loud"):
+                    GridSearchCV(Telling(), {"a": [1, 2]}, cv=2, n_jobs=2, refit=False).fit(X, Y)
