@@ -157,11 +157,7 @@ class Evaluator:
         except Exception:
             if self.error_score == "raise":
                 raise
-            result["fit_time"] = time.time() - start
-            result["error"] = traceback.format_exc()
-            result["test_scores"] = self._error_scores()
-            if self.return_train_score:
-                result["train_scores"] = self._error_scores()
+            result.update(self.failure(traceback.format_exc()), fit_time=time.time() - start)
         else:
             result["fit_time"] = time.time() - start
             result["test_scores"] = self._score(model, X_test, y_test, test)
@@ -176,10 +172,25 @@ class Evaluator:
         params = check_method_params(self.X, params=self.score_params, indices=rows)
         return score(model, X, y, self.scorer, params, self.error_score)  # type: ignore[no-any-return]  # sklearn is untyped
 
-    def _error_scores(self) -> Any:
-        """`error_score`, in the shape of the scorer's result."""
+    def failure(self, error: str) -> dict[str, Any]:
+        """The fields of a `FoldScore` for a fit that came to nothing, with `error_score` in the scorer's shape.
+
+        Raises
+        ------
+        RuntimeError
+            If `error_score` is 'raise'.
+        """
+        if self.error_score == "raise":
+            raise RuntimeError(error)
         named = scorers_by_name(self.scorer)
-        return self.error_score if named is None else dict.fromkeys(named, self.error_score)
+        scores = [self.error_score if named is None else dict.fromkeys(named, self.error_score) for _ in range(2)]
+        return {
+            "test_scores": scores[0],
+            "train_scores": scores[1] if self.return_train_score else None,
+            "fit_time": 0.0,
+            "score_time": 0.0,
+            "error": error,
+        }
 
     def _report(self, task: Task, result: Mapping[str, Any]) -> None:
         """One line a fit for `verbose` > 1, like scikit-learn's, with the resource."""

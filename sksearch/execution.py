@@ -41,6 +41,10 @@ UNIT_SECONDS = 0.05
 """Aim for units of this length: sending one costs about 1 ms, so the overhead stays near 2 %."""
 
 
+def _lost(message: str) -> Raw:
+    return {"test_scores": math.nan, "fit_time": 0.0, "score_time": 0.0, "error": message}
+
+
 class JobPool:
     """Workers of one joblib backend, as a context manager.
 
@@ -55,12 +59,14 @@ class JobPool:
         As everywhere in joblib.
     prepare : callable, default=None
         Called in the submitting thread: turns a job into what `run` gets. None: the job itself.
-    units_per_worker : int, default=1
-        Most units under way at once for each worker. Two hide the time it takes to send a unit;
-        right only where the next unit does not depend on results.
+    lost : callable, default=None
+        Called with a message: the `Raw` of a job whose worker process died. None: a score of nan.
 
     Notes
     -----
+    Up to two units for each worker are under way: one that runs, and one that is there when it
+    ends, so that sending takes no time from the worker.
+
     The callable, with the data in it, is sent once for each pool and not with each job: threads
     share it, and worker processes of this machine load it from a file (arrays over 1 MB as
     read-only memory maps, as in joblib). Other backends get it with each unit.
@@ -72,11 +78,11 @@ class JobPool:
         *,
         n_jobs: int | None = None,
         prepare: Callable[[Job], Any] | None = None,
-        units_per_worker: int = 1,
+        lost: Callable[[str], Raw] | None = None,
     ) -> None:
         self._run = run
         self._prepare = prepare
-        self._units_per_worker = units_per_worker
+        self._lost = lost or _lost
         self._parallel: Any = joblib.Parallel(n_jobs=n_jobs)
         self._payload: SharedPayload | None = None
         self._sent: RunUnit = run
@@ -95,7 +101,7 @@ class JobPool:
             self.n_workers: int = self._parallel._effective_n_jobs()
             self.inline: bool = self.n_workers == 1
             self.shares_memory: bool = self.inline or getattr(self._parallel._backend, "supports_sharedmem", False)
-            self._capacity = 1 if self.inline else self.n_workers * self._units_per_worker
+            self._capacity = 1 if self.inline else 2 * self.n_workers
             if not self.inline:
                 self._open_call()
         except BaseException:
@@ -150,6 +156,11 @@ class JobPool:
     def free(self) -> int:
         """How many units can be submitted now."""
         return 0 if self._alone else self._capacity - len(self._in_flight)
+
+    @property
+    def worker_idle(self) -> bool:
+        """Whether a worker has nothing to do."""
+        return not self._alone and len(self._in_flight) < self.n_workers
 
     @property
     def idle(self) -> bool:
@@ -210,7 +221,7 @@ class JobPool:
         self._parallel._backend.abort_everything(ensure_ready=True)
         self._run_suspect()
         message = f"The worker process died, twice, while it ran this fit.\n{type(error).__name__}: {error}"
-        return [FoldScore(job=job, test_scores=math.nan, fit_time=0.0, score_time=0.0, error=message) for job in guilty]
+        return [FoldScore(job=job, **self._lost(message)) for job in guilty]
 
     def _run_suspect(self) -> None:
         """Run the next suspect with nothing beside it."""
@@ -282,14 +293,15 @@ class Desk:
         self._unit_size = 1
         self._origin = time.monotonic()
 
-    def next_unit(self, n_workers: int) -> list[Job]:
+    def next_unit(self, n_workers: int, *, worker_idle: bool) -> list[Job]:
         """Jobs for one worker; empty when nothing can start before the next outcome.
 
         Where decisions depend on outcomes, the next evaluation is asked only once no job of the
-        earlier ones is left; elsewhere asking runs ahead, to see where the search ends.
+        earlier ones is left and a worker would idle; elsewhere asking runs ahead, to see where the
+        search ends.
         """
         size = self._next_size() if n_workers > 1 else 1
-        enough = 1 if self._delivery.adaptive else 2 * size * n_workers
+        enough = 2 * size * n_workers if not self._delivery.adaptive else int(worker_idle)
         while len(self._jobs) < enough and self._ask():
             pass
         if not self._delivery.adaptive:
@@ -385,7 +397,7 @@ def run_search(scheduler: Scheduler, pool: JobPool, history: History, desk: Desk
     """
     try:
         while True:
-            while pool.free and (unit := desk.next_unit(pool.n_workers)):
+            while pool.free and (unit := desk.next_unit(pool.n_workers, worker_idle=pool.worker_idle)):
                 pool.submit(unit)
             if pool.idle:
                 return "budget" if scheduler.done(history) else "exhausted"

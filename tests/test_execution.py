@@ -154,8 +154,8 @@ def raise_on_five(jobs: Sequence[Job]) -> list[dict[str, Any]]:
 def test_an_exception_of_the_callable_reaches_the_caller(backend: str) -> None:
     history = History()
     scheduler = FullScheduler(FixedSampler([{}] * 30), 30)
+    desk = Desk(scheduler, history, n_folds=2, objective=float, entropy=0, delivery=Delivery.in_order(2))
     with pytest.raises(RuntimeError, match="not a value"), JobPool(raise_on_five, n_jobs=2) as pool:
-        desk = Desk(scheduler, history, n_folds=2, objective=float, entropy=0, delivery=Delivery.in_order(2))
         run_search(scheduler, pool, history, desk)
     assert [outcome.evaluation.trial.number for outcome in history.outcomes][:4] == [0, 1, 2, 3]
 
@@ -222,7 +222,7 @@ def test_functions_of_a_notebook_travel_to_processes() -> None:
 
 def leftovers() -> set[str]:
     """Files of ours and of joblib in the places they are put."""
-    places = [tempfile.gettempdir(), "/dev/shm"]  # noqa: S108
+    places = [tempfile.gettempdir(), "/dev/shm"]
     found = {str(path) for place in places for path in Path(place).glob("sksearch-*")}
     return found | {str(path) for place in places for path in Path(place).glob("joblib_memmapping_folder_*/*")}
 
@@ -248,7 +248,7 @@ def test_nothing_is_left_behind(backend: str, run: Any) -> None:
 
 
 def loaded_payload(jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    import sksearch.payload  # noqa: PLC0415 - the worker's own module
+    import sksearch.payload
 
     held = sksearch.payload._loaded
     return [{**result, "error": str(held and held[0])} for result in measure(jobs)]
@@ -282,6 +282,10 @@ class Simulated:
     @property
     def free(self) -> int:
         return self.n_workers - len(self._under_way)
+
+    @property
+    def worker_idle(self) -> bool:
+        return self.free > 0
 
     @property
     def idle(self) -> bool:

@@ -28,7 +28,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import accuracy_score, make_scorer
@@ -55,8 +55,8 @@ ADAPTIVE = {
         estimator, space, **{"resource": "n_samples", "min_resources": 20, "n_candidates": 6, **kw}
     ),
 }
-ALL = {
-    "grid": lambda estimator, space, **kw: GridSearchCV(estimator, space, **kw),
+ALL: dict[str, Any] = {
+    "grid": GridSearchCV,
     "randomized": lambda estimator, space, **kw: RandomizedSearchCV(estimator, space, **{"n_iter": 3, **kw}),
     **ADAPTIVE,
 }
@@ -138,7 +138,8 @@ def test_a_seeded_search_is_the_same_in_another_process() -> None:
     from sklearn.svm import SVC
     from sksearch import BayesSearchCV
     X, y = load_iris(return_X_y=True)
-    search = BayesSearchCV(SVC(), {"C": loguniform(1e-3, 1e3), "gamma": loguniform(1e-3, 1e3)}, n_iter=14, random_state=5)
+    space = {"C": loguniform(1e-3, 1e3), "gamma": loguniform(1e-3, 1e3)}
+    search = BayesSearchCV(SVC(), space, n_iter=14, random_state=5)
     print(search.fit(X, y).cv_results_["params"])
     """
     outputs = {
@@ -154,7 +155,7 @@ def test_other_seeds_give_other_trials(kind: str) -> None:
         ADAPTIVE[kind](Sleepy(), {"a": uniform(0, 1)}, random_state=seed, cv=2).fit(X, Y).cv_results_["params"][1:]
         for seed in (0, 1, None)
     ]
-    assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
+    assert len(set(map(repr, drawn))) == 3
 
 
 # --- evaluation: every row against scikit-learn's cross_validate ----------------------------------
@@ -344,6 +345,33 @@ def test_error_score_raise_raises(kind: str) -> None:
         search.fit(X, Y)
 
 
+class Deadly(ClassifierMixin, BaseEstimator):
+    """Takes its process down when `a` is 3."""
+
+    def __init__(self, a: int = 0) -> None:
+        self.a = a
+
+    def fit(self, X: Any, y: Any) -> Deadly:
+        self.classes_ = np.unique(y)
+        if self.a == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return np.resize(self.classes_, len(X))
+
+
+def test_a_fit_that_kills_its_worker_is_a_failed_one() -> None:
+    keywords: dict[str, Any] = {"scoring": ["accuracy", "f1_macro"], "refit": "accuracy", "return_train_score": True}
+    search = GridSearchCV(Deadly(), {"a": [1, 2, 3, 4]}, cv=2, n_jobs=2, error_score=-1.0, **keywords)
+    with pytest.warns(FitFailedWarning, match="worker process died"):
+        search.fit(X, Y)
+    for key in ("test_accuracy", "train_f1_macro"):
+        np.testing.assert_array_equal(search.cv_results_[f"mean_{key}"] == -1.0, [False, False, True, False])
+    with pytest.raises(RuntimeError, match="worker process died"):
+        search.set_params(error_score="raise", param_grid={"a": [3]}).fit(X, Y)
+
+
 # --- Ctrl-C ----------------------------------------------------------------------------------------
 
 
@@ -440,7 +468,7 @@ def test_a_search_clones_pickles_and_predicts(kind: str) -> None:
     search = ALL[kind](SVC(), {"C": [0.1, 1.0, 10.0, 100.0]}, cv=2)
     assert clone(search).get_params()["estimator__C"] == 1.0
     fitted = clone(search).fit(X, Y)
-    again = pickle.loads(pickle.dumps(fitted))  # noqa: S301
+    again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
     assert untimed(again.cv_results_) == untimed(fitted.cv_results_)
     assert isinstance(fitted, sk.BaseSearchCV if hasattr(sk, "BaseSearchCV") else sk._search.BaseSearchCV)
@@ -468,7 +496,7 @@ def test_refit_false_and_refit_callable(kind: str) -> None:
     chosen = make(SVC(), {"C": [0.1, 1.0, 10.0]}, cv=2, refit=lambda results: 1).fit(X, Y)
     assert chosen.best_index_ == 1
     assert not hasattr(chosen, "best_score_")
-    assert chosen.best_estimator_.C == chosen.cv_results_["params"][1]["C"]
+    assert chosen.cv_results_["params"][1]["C"] == chosen.best_estimator_.C
 
 
 @pytest.mark.parametrize("kind", ADAPTIVE)
@@ -741,7 +769,7 @@ def test_callbacks_see_the_tree_of_scikit_learns_grid_search(kind: str, n_jobs: 
 
 @pytest.mark.parametrize("kind", ALL if HAS_CALLBACKS else [])
 def test_a_progress_bar_works_over_processes(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from sklearn.callback import ProgressBar  # noqa: PLC0415 - scikit-learn >= 1.9
+    from sklearn.callback import ProgressBar
 
     search = ALL[kind](LogisticRegression(), {"C": [0.1, 1.0, 10.0]}, cv=2, n_jobs=2)
     search.set_callbacks(ProgressBar()).fit(X, Y)

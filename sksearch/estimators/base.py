@@ -167,12 +167,7 @@ class SearchCV(BaseSearchCV):
                 task_ids["next"] += 1
             return evaluator.task(job, context)
 
-        pool = JobPool(
-            CallerSettings(evaluator),
-            n_jobs=self.n_jobs,
-            prepare=prepare,
-            units_per_worker=1 if plan.delivery.adaptive else 2,
-        )
+        pool = JobPool(CallerSettings(evaluator), n_jobs=self.n_jobs, prepare=prepare, lost=evaluator.failure)
         try:
             with pool:
                 self.stop_reason_: str = run_search(plan.scheduler, pool, history, desk)

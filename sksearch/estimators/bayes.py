@@ -48,7 +48,7 @@ class BayesSearchCV(AdaptiveSearchCV):
     verbose : int, default=0
         The higher, the more messages; the same as scikit-learn's.
     pre_dispatch : int or str, default='2*n_jobs'
-        Accepted for compatibility; jobs are sent when a worker is free, never ahead.
+        Accepted for compatibility; two units of work for each worker are under way at most.
     error_score : 'raise' or numeric, default=np.nan
         What `cv_results_` shows for a fit that raised. For the model a failed trial counts as worse
         than all others, and it is never the best.

@@ -38,7 +38,7 @@ class GridSearchCV(SearchCV, SklearnGridSearchCV):
     verbose : int, default=0
         The higher, the more messages; the same as scikit-learn's.
     pre_dispatch : int or str, default='2*n_jobs'
-        Accepted for compatibility; at most two units of work wait for each worker.
+        Accepted for compatibility; two units of work for each worker are under way at most.
     error_score : 'raise' or numeric, default=np.nan
         The score of a fit that raised; 'raise' lets the error through.
     return_train_score : bool, default=False

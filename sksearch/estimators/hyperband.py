@@ -85,7 +85,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     verbose : int, default=0
         The higher, the more messages.
     pre_dispatch : int or str, default='2*n_jobs'
-        Accepted for compatibility; jobs are sent when a worker is free, never ahead.
+        Accepted for compatibility; two units of work for each worker are under way at most.
     error_score : 'raise' or numeric, default=np.nan
         What `cv_results_` shows for a fit that raised; such a trial is never promoted nor the best.
     return_train_score : bool, default=False

@@ -41,7 +41,7 @@ class RandomizedSearchCV(SearchCV, SklearnRandomizedSearchCV):
     verbose : int, default=0
         The higher, the more messages; the same as scikit-learn's.
     pre_dispatch : int or str, default='2*n_jobs'
-        Accepted for compatibility; at most two units of work wait for each worker.
+        Accepted for compatibility; two units of work for each worker are under way at most.
     random_state : int, RandomState instance or None, default=None
         Seeds the draws of candidates.
     error_score : 'raise' or numeric, default=np.nan
