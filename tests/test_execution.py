@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import os
 import signal
@@ -346,3 +347,46 @@ def test_the_history_refuses_what_cannot_be() -> None:
     history.told(Outcome(evaluation=first, folds=(), score=1.0))
     with pytest.raises(ValueError, match="not pending"):
         history.told(Outcome(evaluation=first, folds=(), score=1.0))
+
+
+class Pickled:
+    """Counts how often it is pickled."""
+
+    times = 0
+
+    def __call__(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+        return measure(jobs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        Pickled.times += 1
+        return {}
+
+
+@pytest.mark.parametrize(("backend_name", "times"), [("threading", 0), ("loky", 1), ("multiprocessing", 1)])
+def test_the_data_are_pickled_once_for_a_search(backend_name: str, times: int) -> None:
+    Pickled.times = 0
+    with joblib.parallel_config(backend=backend_name):
+        history, _ = search(Pickled(), FixedSampler([{}] * 40), n_trials=40, n_jobs=2, delivery=fixed)
+    assert len(history.outcomes) == 40
+    assert Pickled.times == times
+
+
+@pytest.mark.parametrize("n_jobs", [2, 3])
+def test_tiny_fits_travel_together_and_the_last_ones_alone(n_jobs: int) -> None:
+    sizes: list[int] = []
+
+    class Logging(JobPool):
+        def submit(self, unit: Sequence[Job]) -> None:
+            sizes.append(len(unit))
+            super().submit(unit)
+
+    history = History()
+    scheduler = FullScheduler(FixedSampler([{}] * 400), 400)
+    desk = Desk(scheduler, history, n_folds=5, objective=float, entropy=0, delivery=Delivery.fixed())
+    with joblib.parallel_config(backend="threading"), Logging(measure, n_jobs=n_jobs) as pool:
+        run_search(scheduler, pool, history, desk)
+    assert sum(sizes) == 2000
+    assert sizes[0] == 1
+    assert max(sizes) >= 32
+    assert sizes[-1] <= 2
+    assert all(after <= 2 * before for before, after in itertools.pairwise(sizes))
