@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import loguniform
+from scipy.stats import binom, loguniform
 
 from sksearch.samplers.bayes import BayesSampler, informative, last_refit
 from sksearch.samplers.design import complete, design_point, known_values, n_initial
@@ -251,6 +251,12 @@ def test_a_finite_space_is_asked_completely_once_then_exhausted(spec, told):
         record(history, params, float(len(history.trials) % 5) if told else None)
     seen = [repr(trial.params) for trial in history.trials]
     assert len(set(seen)) == len(seen) == space.size
+
+
+def test_levels_of_tiny_probability_are_asked_for_in_the_end():
+    space = space_of({"n": binom(6, 0.01), "m": binom(2, 0.01)})
+    history = search(BayesSampler(space, None), lambda _: math.nan, 30)
+    assert len({tuple(trial.params.values()) for trial in history.trials}) == space.size == 21
 
 
 def test_a_large_finite_space_never_repeats():

@@ -7,6 +7,7 @@ points (t, d) of the unit cube, nan where inactive · z (n,) warped scores (see 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -132,12 +133,14 @@ class BayesSampler:
             params = complete(self.space, self._initial[number], frozenset(keys(points)), rng)
             if params is not None:
                 return params
-        with _one_blas_thread():
+        with _OneBlasThread():
             model = None if number < self._n_initial() else self._model(history, points)
             if model is None:
                 point = design_point(self._domain, points, rng)
             else:
                 point = self._improving_point(model, points, fresh, rng)
+        if point is None and fresh is not None:  # levels of tiny probability, which no sequence meets
+            point = fresh[int(rng.integers(len(fresh)))]
         return None if point is None else self.space.decode(point)
 
     def posterior(self, history: History) -> tuple[Array, Array]:
@@ -152,7 +155,7 @@ class BayesSampler:
             nan before the first finite score.
         """
         points = self._points(history)
-        with _one_blas_thread():
+        with _OneBlasThread():
             model = self._model(history, points)
             if model is None:
                 return np.full(len(points), np.nan), np.full(len(points), np.nan)
@@ -232,13 +235,29 @@ def _threadpools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _one_blas_thread() -> Any:
+class _OneBlasThread:
     """A context: matrices of a few hundred rows gain nothing from more threads.
 
     Where other processes use the cores too, waiting for a second thread made suggestions 10 to 200
-    times slower (100 observations, 2 cores, load 8: 540 ms against 9 ms).
+    times slower (100 observations, 2 cores, load 8: 540 ms against 9 ms). The limit belongs to the
+    process: the first search to enter sets it, the last one to leave restores what was there.
     """
-    return _threadpools().limit(limits=1, user_api="blas")
+
+    _lock = threading.Lock()
+    _inside = 0
+    _limiter: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if _OneBlasThread._inside == 0:
+                _OneBlasThread._limiter = _threadpools().limit(limits=1, user_api="blas")
+            _OneBlasThread._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            _OneBlasThread._inside -= 1
+            if _OneBlasThread._inside == 0:
+                _OneBlasThread._limiter.restore_original_limits()
 
 
 def last_refit(n_outcomes: int) -> int:

@@ -12,7 +12,13 @@ from sksearch.trials import History, Params
 
 @dataclass(frozen=True, slots=True)
 class FixedSampler:
-    """Suggest the candidates of a list, in its order."""
+    """Suggest the candidates of a list, in its order.
+
+    Examples
+    --------
+    >>> FixedSampler([{"C": 1.0}, {"C": 10.0}]).suggest(History(), np.random.default_rng(0))
+    {'C': 1.0}
+    """
 
     candidates: Sequence[Params]
 
