@@ -28,6 +28,7 @@ from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import _check_method_params
 
 __all__ = [
+    "RETURN",
     "SEARCH_CONSTRAINTS",
     "BaseSearchCV",
     "CallerSettings",
@@ -38,6 +39,7 @@ __all__ = [
     "check_method_params",
     "fit_and_score",
     "fit_context",
+    "fit_of",
     "insert_error_scores",
     "raise_or_warn_about_failures",
     "routing_enabled",
@@ -57,6 +59,9 @@ routing_enabled = _routing_enabled
 safe_split = _safe_split
 score = _score
 
+RETURN = "return" if HAS_CALLBACKS else "returned"
+"""How scikit-learn puts it where splits and their announced number differ."""
+
 SEARCH_CONSTRAINTS: dict[str, Any] = BaseSearchCV._parameter_constraints
 """What scikit-learn checks of the parameters that all searches share."""
 
@@ -64,6 +69,17 @@ SEARCH_CONSTRAINTS: dict[str, Any] = BaseSearchCV._parameter_constraints
 def scorers_by_name(scorer: Any) -> dict[str, Any] | None:
     """The scorers of a search with several metrics; None with one, or where a callable returns several."""
     return scorer._scorers if isinstance(scorer, _MultimetricScorer) else None
+
+
+def fit_of(search: Any, base: Any) -> Callable[..., Any] | None:
+    """scikit-learn's own `fit`, where somebody counts on it; None where ours can take its place.
+
+    A subclass with a `_run_search` of its own is one. Autologging of MLflow and of W&B is the other:
+    it puts a `fit` onto scikit-learn's class, around the inherited one. The results are the same.
+    """
+    if type(search)._run_search is not base._run_search:
+        return BaseSearchCV.fit  # type: ignore[no-any-return]  # as above
+    return vars(base).get("fit")  # type: ignore[no-any-return]  # as above
 
 
 class CallerSettings:

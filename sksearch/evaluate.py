@@ -7,6 +7,7 @@ scikit-learn's own `_fit_and_score`; a growing one trains the difference to a pa
 
 from __future__ import annotations
 
+import logging
 import numbers
 import time
 import traceback
@@ -27,11 +28,13 @@ from sksearch._sklearn import (
     score,
     scorers_by_name,
 )
-from sksearch.trials import Job, Params, Scores
+from sksearch.trials import FailedScore, Job, Params, Scores
 
 if TYPE_CHECKING:
     from sksearch.resources import Growth
     from sksearch.spool import Spool
+
+_logger = logging.getLogger("sksearch")
 
 Split: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Row numbers of the training and the test part of a fold."""
@@ -62,13 +65,19 @@ class Growing:
     entropy: int
 
     def pause(self, task: Task, model: Any) -> None:
-        """Keep a model that may go on; drop what was kept of one that will not."""
+        """Keep a model that may go on; drop what was kept of one that will not.
+
+        A model that cannot be kept (no pickle of it, no room) is trained anew if it is promoted.
+        """
         if not self.growth.resumes:
             return
-        if task.n_resources is not None and task.n_resources < self.max_resources:
-            self.spool.save(task.number, task.fold, model, task.n_resources)
-        else:
-            self.spool.discard(task.number, task.fold)
+        try:
+            if task.n_resources is not None and task.n_resources < self.max_resources:
+                self.spool.save(task.number, task.fold, model, task.n_resources)
+                return
+        except Exception as error:  # noqa: BLE001 - whatever the model's own pickling raises
+            _logger.debug("trial %d, fold %d: the model was not kept: %r", task.number, task.fold, error)
+        self.spool.discard(task.number, task.fold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +111,11 @@ class Evaluator:
             return [self._fit_and_score(task) for task in tasks]
         return [self._grow_and_score(task, self.growing) for task in tasks]
 
+    @property
+    def _marked_error_score(self) -> FailedScore | str:
+        """A scorer that raises leaves no trace but this: scikit-learn puts `error_score` in place of its result."""
+        return self.error_score if isinstance(self.error_score, str) else FailedScore(self.error_score)
+
     def _fit_and_score(self, task: Task) -> dict[str, Any]:
         train, test = self.splits[task.fold]
         callbacks = {"caller": self.caller, "callback_ctx": task.context} if HAS_CALLBACKS else {}
@@ -121,7 +135,7 @@ class Evaluator:
             return_times=True,
             split_progress=(task.fold, len(self.splits)),
             candidate_progress=None if self.n_candidates is None else (task.number, self.n_candidates),
-            error_score=self.error_score,
+            error_score=self._marked_error_score,
             **callbacks,
         )
         result["error"] = result.pop("fit_error")
@@ -170,7 +184,7 @@ class Evaluator:
 
     def _score(self, model: Any, X: Any, y: Any, rows: NDArray[np.intp]) -> Scores:
         params = check_method_params(self.X, params=self.score_params, indices=rows)
-        return score(model, X, y, self.scorer, params, self.error_score)  # type: ignore[no-any-return]  # sklearn is untyped
+        return score(model, X, y, self.scorer, params, self._marked_error_score)  # type: ignore[no-any-return]  # sklearn is untyped
 
     def failure(self, error: str) -> dict[str, Any]:
         """The fields of a `FoldScore` for a fit that came to nothing, with `error_score` in the scorer's shape.
@@ -183,7 +197,8 @@ class Evaluator:
         if self.error_score == "raise":
             raise RuntimeError(error)
         named = scorers_by_name(self.scorer)
-        scores = [self.error_score if named is None else dict.fromkeys(named, self.error_score) for _ in range(2)]
+        value = self._marked_error_score
+        scores = [value if named is None else dict.fromkeys(named, value) for _ in range(2)]
         return {
             "test_scores": scores[0],
             "train_scores": scores[1] if self.return_train_score else None,

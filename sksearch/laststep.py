@@ -101,25 +101,26 @@ def _repeats(frozen: Any, X: Any, y: Any, fit_params: Mapping[str, Any], fold: F
     """Whether transforming gives what fitting gave, bit for bit."""
     try:
         again = _catch(frozen, X, y, fit_params)
-    except Exception:  # noqa: BLE001 - whatever a step without a proper transform raises: it cannot be repeated
+        if again.fit_params.keys() != fold.fit_params.keys():
+            return False
+        pairs = [(again.X, fold.X), (again.y, fold.y)]
+        pairs += [(again.fit_params[name], value) for name, value in fold.fit_params.items()]
+        return all(_same(one, other) for one, other in pairs)
+    except Exception:  # noqa: BLE001 - whatever a step without a proper transform, or a comparison, raises
         return False
-    if again.fit_params.keys() != fold.fit_params.keys():
-        return False
-    pairs = [(again.X, fold.X), (again.y, fold.y)]
-    pairs += [(again.fit_params[name], value) for name, value in fold.fit_params.items()]
-    return all(_same(one, other) for one, other in pairs)
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two tables, arrays, sparse matrices or lists are equal bit for bit (nan equals nan)."""
+    """Whether two tables, arrays, sparse matrices or lists are equal bit for bit (nan equals nan); in doubt, not."""
     if one is other or type(one) is not type(other):
         return one is other
     if hasattr(one, "equals"):
         return bool(one.equals(other))
     if hasattr(one, "tocsr"):
         one, other = one.tocsr(), other.tocsr()
-        parts = ("indptr", "indices", "data")
-        return bool(one.shape == other.shape) and all(_same(getattr(one, k), getattr(other, k)) for k in parts)
+        return _same(*([a.shape, a.indptr, a.indices, a.data] for a in (one, other)))
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, np.ndarray) and not one.dtype.hasobject:
         return bool(one.dtype == other.dtype) and one.shape == other.shape and one.tobytes() == other.tobytes()
     return bool(np.all(one == other))

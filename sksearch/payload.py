@@ -3,7 +3,7 @@
 Sending the data with every fit costs a pickle of it each time; here it is pickled once into a file
 of its own, and a worker process loads it the first time it meets the handle. Buffers over 1 MB are
 kept apart (pickle protocol 5, PEP 574) and mapped into memory, read-only, so all workers share
-them: the same size and the same rule as joblib's own memory maps.
+them: the same size and the same rule as joblib's own memory maps, and the same settings change them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
+
+import numpy as np
+from joblib._memmapping_reducer import _get_backing_memmap, _reduce_memmap_backed
 
 from sksearch.scratch import make_folder, remove_folder
 
@@ -23,14 +26,11 @@ try:  # a requirement of joblib since 1.6
 except ImportError:  # until then joblib carried its own copy
     from joblib.externals import cloudpickle
 
-MAPPED_BYTES = 1_000_000
-"""Buffers of at least this many bytes are mapped, smaller ones are copied (`max_nbytes="1M"` of joblib)."""
-
+_ACCESS = {"r": mmap.ACCESS_READ, "c": mmap.ACCESS_COPY, "r+": mmap.ACCESS_WRITE, "w+": mmap.ACCESS_WRITE}
 _ALIGNMENT = 64
 _FORGET_SECONDS = 0.5
 
-_Loaded: TypeAlias = tuple[str, Callable[..., Any]]
-_loaded: _Loaded | None = None
+_loaded: dict[str, Callable[..., Any]] = {}
 _lock = threading.Lock()
 
 
@@ -46,13 +46,32 @@ class PayloadHandle:
 
 
 class SharedPayload:
-    """The owner of the file: a callable, stored until `close`."""
+    """The owner of the file: a callable, stored until `close`.
 
-    def __init__(self, target: Callable[..., Any]) -> None:
-        self.folder = make_folder()
+    Parameters
+    ----------
+    target : callable
+        What to store.
+    mapped_bytes : int or None
+        Buffers of at least so many bytes are mapped, smaller ones are copied; None maps nothing.
+    mmap_mode : {"r", "r+", "w+", "c", None}
+        How they are mapped, as in `joblib.Parallel`.
+    folder : str or None
+        Where to put the file.
+    """
+
+    def __init__(
+        self,
+        target: Callable[..., Any],
+        *,
+        mapped_bytes: int | None = 1_000_000,
+        mmap_mode: str | None = "r",
+        folder: str | None = None,
+    ) -> None:
+        self.folder = make_folder(folder)
         self.handle = PayloadHandle(self.folder)
         try:
-            _dump(target, Path(self.folder))
+            _dump(target, Path(self.folder), mapped_bytes if mmap_mode else None, _ACCESS.get(mmap_mode or "r"))
         except BaseException:
             self.close()
             raise
@@ -62,19 +81,34 @@ class SharedPayload:
         remove_folder(self.folder)
 
 
-def _dump(target: Any, folder: Path) -> None:
+class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpickle is untyped
+    """cloudpickle, as joblib's loky: estimators, scorers and functions of a notebook live in __main__.
+
+    An array on top of a memory map is sent as the name of its file, as joblib does: it may be larger
+    than any memory.
+    """
+
+    def reducer_override(self, obj: Any) -> Any:
+        """How to pickle `obj`."""
+        if isinstance(obj, np.ndarray):
+            backing = _get_backing_memmap(obj)
+            if backing is not None:
+                return _reduce_memmap_backed(obj, backing)
+        return super().reducer_override(obj)
+
+
+def _dump(target: Any, folder: Path, mapped_bytes: int | None, access: int | None) -> None:
     """Write `target` to `folder`: the pickle, and the large buffers one after the other."""
     large: list[pickle.PickleBuffer] = []
 
     def keep_in_pickle(buffer: pickle.PickleBuffer) -> bool:
-        if buffer.raw().nbytes < MAPPED_BYTES:
+        if mapped_bytes is None or buffer.raw().nbytes < mapped_bytes:
             return True
         large.append(buffer)
         return False
 
-    # cloudpickle, as joblib's loky: estimators, scorers and functions of a notebook live in __main__.
     with (folder / "object").open("wb") as file:
-        cloudpickle.CloudPickler(file, protocol=5, buffer_callback=keep_in_pickle).dump(target)
+        _Pickler(file, protocol=5, buffer_callback=keep_in_pickle).dump(target)
     spans: list[tuple[int, int]] = []
     with (folder / "buffers").open("wb") as file:
         for buffer in large:
@@ -82,35 +116,32 @@ def _dump(target: Any, folder: Path) -> None:
             start = file.tell()
             file.write(buffer.raw())
             spans.append((start, file.tell()))
-    (folder / "spans").write_bytes(pickle.dumps(spans))
+    (folder / "spans").write_bytes(pickle.dumps((access, spans)))
 
 
 def _load(folder: str) -> Callable[..., Any]:
-    """The object stored in `folder`; the last one loaded is kept."""
-    global _loaded  # noqa: PLW0603 - one cache for each worker process is the point
+    """The object stored in `folder`; it is kept until the folder is removed."""
     with _lock:
-        if _loaded is not None and _loaded[0] == folder:
-            return _loaded[1]
+        if folder in _loaded:
+            return _loaded[folder]
         path = Path(folder)
-        spans = pickle.loads((path / "spans").read_bytes())  # noqa: S301 - written by this search, in its own folder
+        access, spans = pickle.loads((path / "spans").read_bytes())  # noqa: S301 - written by this search, in its own folder
         buffers: list[memoryview] = []
         if spans:
-            with (path / "buffers").open("rb") as file:
-                mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            with (path / "buffers").open("r+b") as file:
+                mapped = memoryview(mmap.mmap(file.fileno(), 0, access=access))
             buffers = [mapped[start:stop] for start, stop in spans]
         with (path / "object").open("rb") as file:
             target: Callable[..., Any] = pickle.load(file, buffers=buffers)  # noqa: S301 - as above
-        _loaded = (folder, target)
+        _loaded[folder] = target
         threading.Thread(target=_forget_when_removed, args=(folder,), daemon=True).start()
         return target
 
 
 def _forget_when_removed(folder: str) -> None:
     """Drop the object once its search has ended: joblib keeps its workers for later calls."""
-    global _loaded  # noqa: PLW0603 - as in _load
     waiting = threading.Event()
     while Path(folder).exists():
         waiting.wait(_FORGET_SECONDS)
     with _lock:
-        if _loaded is not None and _loaded[0] == folder:
-            _loaded = None
+        _loaded.pop(folder, None)

@@ -404,7 +404,7 @@ def resolve_resource(
     n_splits : int
         Number of folds.
     n_classes : int or None
-        None for anything but a classifier.
+        Number of labels; None for anything but a classifier with one target.
 
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> resolved = resolve_resource(
@@ -420,7 +420,7 @@ def resolve_resource(
     """
     prefix, model = growing_part(estimator)
     if resource == "auto":
-        resource = _choose(prefix, model, searched_names)
+        resource = _choose(prefix, model, searched_names, n_classes)
     if resource in searched_names:
         raise ValueError(
             f"resource={resource!r} is also searched; take it out of the search space, or choose another resource."
@@ -428,7 +428,7 @@ def resolve_resource(
     largest = _amount("max_resources", max_resources)
     if resource == "n_samples":
         largest = _most_rows(largest, n_rows)
-        growth: Growth = Samples(n_rows=n_rows or largest, stratify=is_classifier(estimator))
+        growth: Growth = Samples(n_rows=n_rows or largest, stratify=n_classes is not None)
     elif resource == "partial_fit":
         _check_partial_fit(model)
         largest = PASSES if largest is None else largest
@@ -448,12 +448,13 @@ def resolve_resource(
     return Resolved(growth, smallest, largest)
 
 
-def _choose(prefix: str, model: Any, searched_names: Collection[str]) -> str:
-    """The resource for "auto"."""
+def _choose(prefix: str, model: Any, searched_names: Collection[str], n_classes: int | None) -> str:
+    """The resource for "auto"; `partial_fit` of a classifier is told the labels, so there must be one list of them."""
     steps = prefix.split("__")[:-1]
     if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
         return "n_samples"  # the last step itself is searched: only rows suit every choice
-    if hasattr(model, "partial_fit") and not _stops_itself(model):
+    has_passes = hasattr(model, "partial_fit") and not _stops_itself(model)
+    if has_passes and (n_classes is not None or not is_classifier(model)):
         return "partial_fit"
     size = size_parameter(model)
     if size is not None and f"{prefix}{size}" not in searched_names and _is_count(model.get_params()[size]):

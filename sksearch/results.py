@@ -99,5 +99,5 @@ def as_records(history: History) -> list[dict[str, Any]]:
             "end_time": outcome.end_time,
             **{f"param_{name}": value for name, value in outcome.evaluation.trial.params.items()},
         }
-        for outcome in history.outcomes
+        for outcome in sorted(history.outcomes, key=lambda outcome: outcome.end_time)
     ]

@@ -6,24 +6,41 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
+from pathlib import Path
 
 from joblib.externals.loky.backend import resource_tracker
 
+_ATTEMPTS = 50
 
-def make_folder() -> str:
-    """A new folder, where joblib puts its own when it is told where.
+
+def make_folder(where: str | None = None) -> str:
+    """A new folder, in `where` or in the place that joblib is told by JOBLIB_TEMP_FOLDER.
 
     It is registered with joblib's resource tracker, a process of its own that removes it when this
     process ends in any way.
     """
-    folder = tempfile.mkdtemp(prefix="sksearch-", dir=os.environ.get("JOBLIB_TEMP_FOLDER"))
+    where = where or os.environ.get("JOBLIB_TEMP_FOLDER")
+    if where is not None:
+        Path(where).mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="sksearch-", dir=where)
     resource_tracker.register(folder, "folder")
     return folder
 
 
 def remove_folder(folder: str) -> None:
-    """Remove the folder; harmless if it was removed before."""
-    if os.path.isdir(folder):  # noqa: PTH112 - the tracker knows it by its string
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folder; harmless if it was removed before.
+
+    It is renamed first, so that a fit which still runs finds no folder to save into. Where it cannot
+    be removed (on Windows a mapped file cannot), it is left to the resource tracker.
+    """
+    gone = f"{folder}-removed"
+    for _ in range(_ATTEMPTS):
         with contextlib.suppress(OSError):
-            resource_tracker.unregister(folder, "folder")
+            Path(folder).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+        if not Path(folder).exists() and not Path(gone).exists():
+            with contextlib.suppress(OSError):
+                resource_tracker.unregister(folder, "folder")
+            return
+        time.sleep(0.002)

@@ -45,15 +45,17 @@ class Spool:
         the spool is closed: a fit that ends after its search has nobody to go on for.
         """
         path = self._path(trial, fold)
-        if not path.parent.exists():
+        try:
+            descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
+        except FileNotFoundError:
             return
-        descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 # As joblib's loky sends them: functions and classes of a notebook's __main__ go by value,
                 # which the standard pickle refuses (a lambda) or cannot find in another process (a class).
                 cloudpickle.CloudPickler(file, protocol=5).dump((trained, model))
-            Path(name).replace(path)
+            with contextlib.suppress(FileNotFoundError):
+                Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

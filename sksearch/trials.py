@@ -18,6 +18,11 @@ Params: TypeAlias = dict[str, Any]
 Scores: TypeAlias = float | dict[str, float]
 """What a scorer returned: one number, or one per metric name."""
 
+
+class FailedScore(float):
+    """`error_score`, where it stands in place of a score: a number like any other, but never a good one."""
+
+
 Status: TypeAlias = Literal["ok", "failed"]
 """`failed`: a fold raised, or its score of the refit metric is nan or infinite."""
 
@@ -80,7 +85,7 @@ class Outcome:
     score: float
     """Mean of the refit metric over the folds; nan when the trial failed."""
     start_time: float = math.nan
-    """When its first fold was handed to a worker, in seconds since the search began."""
+    """When its first fold was sent to the workers, in seconds since the search began."""
     end_time: float = math.nan
     """When its last fold came back, in seconds since the search began."""
 

@@ -221,24 +221,25 @@ def test_functions_of_a_notebook_travel_to_processes() -> None:
         assert [outcome.score for outcome in history.outcomes] == pytest.approx([4, 14, 24])
 
 
-def leftovers() -> set[str]:
-    """Files of ours and of joblib in the places they are put."""
-    places = [tempfile.gettempdir(), "/dev/shm"]
-    found = {str(path) for place in places for path in Path(place).glob("sksearch-*")}
-    return found | {str(path) for place in places for path in Path(place).glob("joblib_memmapping_folder_*/*")}
+def leftovers(folder: Path) -> set[str]:
+    """Files of ours in `folder`, and the memory maps of this process's joblib in the places it puts them."""
+    places = [folder, Path("/dev/shm"), Path(tempfile.gettempdir())]
+    maps = [path for place in places for path in place.glob(f"joblib_memmapping_folder_{os.getpid()}_*/**/*")]
+    return {str(path) for path in maps if path.is_file()} | {str(path) for path in folder.glob("sksearch-*")}
 
 
 @pytest.mark.parametrize("run", [measure, raise_on_five], ids=["returns", "raises"])
-def test_nothing_is_left_behind(backend: str, run: Any) -> None:
+def test_nothing_is_left_behind(backend: str, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Once before: joblib keeps loky's workers, its manager thread and its resource tracker for later calls.
     search(measure, FixedSampler([{}] * 2), n_trials=2, n_jobs=2, delivery=fixed)
-    files, threads = leftovers(), {thread.name for thread in threading.enumerate()}
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    files, threads = leftovers(tmp_path), {thread.name for thread in threading.enumerate()}
     if run is raise_on_five:
         with pytest.raises(RuntimeError):
             search(run, FixedSampler([{}] * 30), n_trials=30, n_jobs=2, delivery=fixed)
     else:
         search(run, FixedSampler([{}] * 30), n_trials=30, n_jobs=2, delivery=fixed)
-    assert leftovers() <= files
+    assert leftovers(tmp_path) <= files
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         left = {thread.name for thread in threading.enumerate() if "Manager" not in thread.name} - threads
@@ -251,8 +252,7 @@ def test_nothing_is_left_behind(backend: str, run: Any) -> None:
 def loaded_payload(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     import sksearch.payload
 
-    held = sksearch.payload._loaded
-    return [{**result, "error": str(held and held[0])} for result in measure(jobs)]
+    return [{**result, "error": str(list(sksearch.payload._loaded))} for result in measure(jobs)]
 
 
 def test_a_worker_forgets_the_data_of_a_search_that_ended() -> None:
@@ -263,10 +263,10 @@ def test_a_worker_forgets_the_data_of_a_search_that_ended() -> None:
         assert "sksearch-" in str(during)
         held = during
         deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and held != {"None"}:
+        while time.monotonic() < deadline and held != {"[]"}:
             time.sleep(0.2)
             held = {r[0]["error"] for r in joblib.Parallel(2)(joblib.delayed(loaded_payload)([JOB]) for _ in range(8))}
-    assert held == {"None"}
+    assert held == {"[]"}
 
 
 JOB = Job(Evaluation(Trial(0, {})), 0)

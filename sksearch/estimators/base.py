@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -18,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import indexable
 
 from sksearch._sklearn import (
+    RETURN,
     BaseSearchCV,
     CallerSettings,
     SearchTasks,
@@ -31,7 +31,7 @@ from sksearch.evaluate import Evaluator, Growing, Split, Task
 from sksearch.execution import Delivery, Desk, JobPool, run_search
 from sksearch.results import as_records, last_outcomes, scikit_learn_records
 from sksearch.schedulers.protocol import Scheduler
-from sksearch.trials import History, Job, Outcome, Scores
+from sksearch.trials import FailedScore, History, Job, Outcome, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class Problem:
         splits = list(self.cv.split(self.X, self.y, **self.split_params))
         if len(splits) != self.n_splits:
             raise ValueError(
-                "cv.split and cv.get_n_splits return inconsistent results. "
+                f"cv.split and cv.get_n_splits {RETURN} inconsistent results. "
                 f"Expected {self.n_splits} splits, got {len(splits)}"
             )
         return splits
@@ -71,9 +71,10 @@ class Plan:
     delivery: Delivery
     entropy: int
     """Seed of everything that the search itself draws."""
-    n_candidates: int | None
-    """Trials it will run, None when that is not known beforehand."""
-    n_fits: int | None
+    n_candidates: int
+    """Trials it will run, at most."""
+    n_fits: int
+    """Fits it will run, at most."""
     searched: Any
     """The search space as the user gave it: its values may be estimators with callbacks."""
     growing: Growing | None = None
@@ -86,7 +87,6 @@ class SearchCV(BaseSearchCV):
     def _plan(self, problem: Problem) -> Plan:
         """Check the arguments of this class and say what to run; nothing has been fitted yet."""
 
-    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Search, and refit the best candidate on all data.
 
@@ -114,6 +114,15 @@ class SearchCV(BaseSearchCV):
         KeyboardInterrupt
             After Ctrl-C: the workers are stopped, and the results of all completed trials are set.
         """
+        other = self._other_fit()
+        return self._fit(X, y, **params) if other is None else other(self, X, y, **params)  # type: ignore[no-any-return]  # scikit-learn is untyped
+
+    def _other_fit(self) -> Callable[..., Any] | None:
+        """A `fit` to be used in place of ours, if any."""
+        return None
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def _fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
@@ -142,12 +151,13 @@ class SearchCV(BaseSearchCV):
     def _search(self, problem: Problem, plan: Plan, tasks: SearchTasks) -> History:
         """Run the plan; Ctrl-C keeps what was completed."""
         splits = problem.splits
-        if self.verbose > 0 and plan.n_fits is not None and plan.n_candidates is not None:
+        if self.verbose > 0:
+            at_most = "at most " if plan.growing is not None else ""
             print(  # noqa: T201 - what `verbose` asks for, in scikit-learn's words
                 f"Fitting {problem.n_splits} folds for each of {plan.n_candidates} candidates,"
-                f" totalling {plan.n_fits} fits"
+                f" totalling {at_most}{plan.n_fits} fits"
             )
-        tasks.begin_search(plan.n_fits, self.estimator, plan.searched)
+        tasks.begin_search(plan.n_fits if plan.growing is None else None, self.estimator, plan.searched)
         evaluator = self._evaluator(problem, plan, splits, caller=self if tasks.listening else None)
         history = History()
         desk = Desk(
@@ -201,8 +211,11 @@ class SearchCV(BaseSearchCV):
         """The number to maximise among the scores of a fold: the refit metric, or the first one."""
         if isinstance(scores, dict):
             self._check_refit_for_multimetric(scores)
-            return float(scores[self.refit if isinstance(self.refit, str) else next(iter(scores))])
-        return float(scores)
+            name = self.refit if isinstance(self.refit, str) else next(iter(scores), "")
+            score = scores.get(name, np.nan)
+        else:
+            score = scores
+        return np.nan if isinstance(score, FailedScore) else float(score)
 
     def _conclude(self, problem: Problem, plan: Plan, history: History, tasks: SearchTasks) -> None:
         """Write the results, choose the best, refit it."""
@@ -212,18 +225,29 @@ class SearchCV(BaseSearchCV):
         results = self._results(problem, plan, history)
         refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
         self._set_best(results, refit_metric)
+        self.scorer_ = scorers_by_name(problem.scorer) or problem.scorer
+        self.cv_results_ = results
+        self.history_ = as_records(history)
+        self.__dict__.pop("best_estimator_", None)
         if self.refit:
+            self._refit_best(problem, plan, tasks)
+        tasks.end()
+
+    def _refit_best(self, problem: Problem, plan: Plan, tasks: SearchTasks) -> None:
+        """Fit the best candidate on all data; whatever happens, the results of the search are there already."""
+        try:
             self.best_estimator_ = clone(problem.estimator).set_params(**clone(self.best_params_, safe=False))
             with tasks.refit(self.best_estimator_):
                 start = time.time()
                 self._refit(problem, plan)
-            self.refit_time_ = time.time() - start
-            if hasattr(self.best_estimator_, "feature_names_in_"):
-                self.feature_names_in_ = self.best_estimator_.feature_names_in_
-        self.scorer_ = scorers_by_name(problem.scorer) or problem.scorer
-        self.cv_results_ = results
-        self.history_ = as_records(history)
-        tasks.end()
+        except BaseException as error:
+            self.__dict__.pop("best_estimator_", None)
+            if isinstance(error, KeyboardInterrupt):
+                self.stop_reason_ = "interrupted"
+            raise
+        self.refit_time_ = time.time() - start
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_
 
     def _results(self, problem: Problem, plan: Plan, history: History) -> dict[str, Any]:
         """`cv_results_`, and whether there are several metrics."""
@@ -285,8 +309,9 @@ class SearchCV(BaseSearchCV):
             self.cv_results_ = results
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Fitted, unless the last search was interrupted before its refit: then predict asks for a new fit."""
-        return hasattr(self, "cv_results_") and self.stop_reason_ != "interrupted"
+        """Fitted, unless the last search or its refit was cut short: then predict asks for a new fit."""
+        done = hasattr(self, "cv_results_") and getattr(self, "stop_reason_", None) != "interrupted"
+        return done and (not self.refit or hasattr(self, "best_estimator_"))
 
 
 def check_candidate_names(estimator: Any, candidates: Iterable[Mapping[str, Any]]) -> None:
@@ -299,9 +324,11 @@ def check_candidate_names(estimator: Any, candidates: Iterable[Mapping[str, Any]
 
 
 def seed_of(random_state: Any) -> int:
-    """One integer that seeds a whole search; fresh entropy for None."""
-    if random_state is None:
-        return secrets.randbits(128)
+    """One integer that seeds a whole search.
+
+    None takes it from NumPy's global generator, as scikit-learn's estimators do.
+    """
     if isinstance(random_state, (int, np.integer)):
         return int(random_state)
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    words = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=4)
+    return int.from_bytes(words.astype(np.uint32).tobytes(), "little")

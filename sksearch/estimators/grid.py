@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sklearn.model_selection import GridSearchCV as SklearnGridSearchCV
 from sklearn.model_selection import ParameterGrid
 
+from sksearch._sklearn import fit_of
 from sksearch.estimators.base import Plan, Problem, SearchCV, check_candidate_names
 from sksearch.execution import Delivery
 from sksearch.samplers.fixed import FixedSampler
@@ -70,6 +74,9 @@ class GridSearchCV(SearchCV, SklearnGridSearchCV):
     >>> GridSearchCV(SVC(), {"C": [0.1, 1, 10], "kernel": ["rbf", "linear"]}).fit(X, y).best_params_
     {'C': 1, 'kernel': 'linear'}
     """
+
+    def _other_fit(self) -> Callable[..., Any] | None:
+        return fit_of(self, SklearnGridSearchCV)
 
     def _plan(self, problem: Problem) -> Plan:
         candidates = list(ParameterGrid(self.param_grid))

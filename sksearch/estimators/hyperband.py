@@ -223,13 +223,15 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         self.random_state = random_state
         self.initial_params = initial_params
 
-    def plan(self, X: Any = None, y: Any = None) -> list[dict[str, int]]:
+    def plan(self, X: Any = None, y: Any = None, groups: Any = None) -> list[dict[str, int]]:
         """What `fit` will run, without fitting anything: one row for each rung.
 
         Parameters
         ----------
         X, y : array-like, default=None
             The data; needed only where `resource` is "n_samples".
+        groups : array-like of shape (n_samples,), default=None
+            For splitters that keep groups together.
 
         Returns
         -------
@@ -252,12 +254,16 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         {'bracket': 0, 'rung': 0, 'n_trials': 9, 'n_resources': 1}
         """
         self._validate_params()
+        if hasattr(self.cv, "__next__"):
+            raise ValueError(f"cv={self.cv!r} can be used only once and fit needs it; use a list: cv=list(...).")
         space = Space.parse(self.param_distributions, argument="param_distributions")
-        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        splits = [] if X is None else list(cv.split(X, y))
-        n_splits = len(splits) or cv.get_n_splits(X, y)
-        resolved = self._resolve(space, splits, n_splits, self._classes(y))
-        return _table(self._brackets(resolved))
+        space.check_names(self.estimator)
+        RandomSampler(space, self._start(space, self.estimator))
+        splits: list[Any] = []
+        if X is not None:
+            splits = list(check_cv(self.cv, y, classifier=is_classifier(self.estimator)).split(X, y, groups))
+        classes = self._classes(y) if y is not None else [0, 1]  # without data their number makes no difference
+        return _table(self._brackets(self._resolve(space, splits, max(1, len(splits)), classes)))
 
     def _plan(self, problem: Problem) -> Plan:
         space = Space.parse(self.param_distributions, argument="param_distributions")
@@ -280,7 +286,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             delivery=self._delivery(problem),
             entropy=entropy,
             n_candidates=n_candidates,
-            n_fits=None,
+            n_fits=plan(brackets).n_evaluations * problem.n_splits,
             searched=self.param_distributions,
             growing=Growing(
                 growth=resolved.growth,

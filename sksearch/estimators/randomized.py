@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sklearn.model_selection import ParameterSampler
 from sklearn.model_selection import RandomizedSearchCV as SklearnRandomizedSearchCV
 
+from sksearch._sklearn import fit_of
 from sksearch.estimators.base import Plan, Problem, SearchCV, check_candidate_names
 from sksearch.execution import Delivery
 from sksearch.samplers.fixed import FixedSampler
@@ -77,6 +81,9 @@ class RandomizedSearchCV(SearchCV, SklearnRandomizedSearchCV):
     >>> len(search.cv_results_["params"])
     5
     """
+
+    def _other_fit(self) -> Callable[..., Any] | None:
+        return fit_of(self, SklearnRandomizedSearchCV)
 
     def _plan(self, problem: Problem) -> Plan:
         draws = ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state)

@@ -12,7 +12,15 @@ from sksearch.trials import Evaluation, History, Trial
 
 @dataclass(frozen=True, slots=True)
 class FullScheduler:
-    """Start `n_trials` trials, each evaluated on all folds at once."""
+    """Start `n_trials` trials, each evaluated on all folds at once.
+
+    Examples
+    --------
+    >>> from sksearch.samplers.fixed import FixedSampler
+    >>> scheduler = FullScheduler(FixedSampler([{"C": 1.0}, {"C": 10.0}]), n_trials=1)
+    >>> scheduler.ask(History(), np.random.default_rng(0)).trial.params
+    {'C': 1.0}
+    """
 
     sampler: Sampler
     n_trials: int | None = None

@@ -72,9 +72,12 @@ class Real(Spec):
     prior : {"uniform", "log-uniform", "reverse-log-uniform"}, default="uniform"
         The scale on which the range is searched and sampled evenly: x, log(x) (for rates and
         penalties; `low > 0`) or -log(1 - x) (for momenta and quantiles near 1; `0 <= low`, `high < 1`).
-    base, transform, dtype : optional
-        Accepted for call compatibility with scikit-optimize, without effect: the base of a logarithm
-        changes nothing, values are encoded by the search and returned as Python floats.
+    base : int, default=10
+        Accepted as scikit-optimize does, without effect: the base of a logarithm changes nothing.
+    transform : str or None, default=None
+        Accepted as scikit-optimize does, without effect: values are encoded by the search.
+    dtype : type or str, default=float
+        Accepted as scikit-optimize does; values are returned as Python floats.
     name : str or None, default=None
         A label; the key of the search space says which parameter is meant.
 
@@ -130,9 +133,12 @@ class Integer(Spec):
         Ends of the range, both included; `low < high`.
     prior : {"uniform", "log-uniform"}, default="uniform"
         The scale on which the range is searched and sampled evenly; `low >= 1` with "log-uniform".
-    base, transform, dtype : optional
-        Accepted for call compatibility with scikit-optimize, without effect: the base of a logarithm
-        changes nothing, values are encoded by the search and returned as Python ints.
+    base : int, default=10
+        Accepted as scikit-optimize does, without effect: the base of a logarithm changes nothing.
+    transform : str or None, default=None
+        Accepted as scikit-optimize does, without effect: values are encoded by the search.
+    dtype : type or str, default=int
+        Accepted as scikit-optimize does; values are returned as Python ints.
     name : str or None, default=None
         A label; the key of the search space says which parameter is meant.
 
