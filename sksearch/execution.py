@@ -9,6 +9,7 @@ backend's own `submit`, never ahead through `joblib.Parallel.__call__`, which pu
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import queue
 import threading
@@ -36,6 +37,8 @@ RunUnit: TypeAlias = Callable[[Sequence[Any]], list[Raw]]
 """What a worker calls: prepared jobs in, one `Raw` for each out, in order."""
 
 StopReason: TypeAlias = Literal["budget", "exhausted"]
+
+_logger = logging.getLogger("sksearch")
 
 UNIT_SECONDS = 0.05
 """Aim for units of this length: sending one costs about 1 ms, so the overhead stays near 2 %."""
@@ -370,6 +373,7 @@ class Desk:
             if window is None or not self._deliver_next():
                 return False
         history.asked(evaluation)
+        _logger.debug("asked: %s", evaluation)
         self._folds[evaluation] = []
         self._jobs.extend(Job(evaluation, fold) for fold in range(self._n_folds))
         return True
@@ -389,7 +393,7 @@ class Desk:
             return
         self._complete[evaluation] = self._outcome(evaluation, self._folds.pop(evaluation))
         if not self._delivery.ordered:
-            self._history.told(self._complete.pop(evaluation))
+            self._tell(self._complete.pop(evaluation))
         elif not self._delivery.adaptive:
             while self._deliver_next():
                 pass
@@ -397,7 +401,11 @@ class Desk:
     def drain(self) -> None:
         """Deliver every complete outcome, in order: nothing more will be asked."""
         for evaluation in [asked for asked in self._history.pending if asked in self._complete]:
-            self._history.told(self._complete.pop(evaluation))
+            self._tell(self._complete.pop(evaluation))
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._history.told(outcome)
+        _logger.debug("told: trial %d, %s, score %r", outcome.evaluation.trial.number, outcome.status, outcome.score)
 
     def _deliver_next(self) -> bool:
         """Deliver the outcome that is next in the order of asking, if it is complete."""
@@ -407,7 +415,7 @@ class Desk:
         outcome = self._complete.pop(self._history.evaluations[done], None)
         if outcome is None:
             return False
-        self._history.told(outcome)
+        self._tell(outcome)
         return True
 
     def _outcome(self, evaluation: Evaluation, folds: list[FoldScore]) -> Outcome:

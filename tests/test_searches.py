@@ -966,6 +966,14 @@ def test_verbose_tells_of_each_fit(kind: str, capsys: pytest.CaptureFixture[str]
     assert all("C=" in line and "total time=" in line for line in lines)
 
 
+def test_the_logger_tells_every_decision(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", logger="sksearch"):
+        search = ADAPTIVE["hyperband"](SVC(), {"C": [0.1, 1.0, 10.0]}, cv=2, random_state=0).fit(X, Y)
+    messages = [record.getMessage() for record in caplog.records if record.name == "sksearch"]
+    assert sum(text.startswith("asked: ") for text in messages) == len(search.history_)
+    assert sum(text.startswith("told: ") for text in messages) == len(search.history_)
+
+
 TAKES_FILTERS = hasattr(sklearn.utils.parallel._FuncWrapper, "with_config_and_warning_filters")
 """Whether this scikit-learn carries warning filters to its own workers."""
 
