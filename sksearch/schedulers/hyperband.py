@@ -478,8 +478,8 @@ class AshaScheduler:
     """Asynchronous successive halving (ASHA) of paused trials.
 
     Each ask scans the rungs from the most resources down. Promotable are the best
-    floor(|rung| / factor) complete trials of a rung that were not promoted yet, the best first;
-    failed ones count in |rung| and are never promoted. If there is none a new trial starts, while
+    floor(n / factor) of the n complete trials of a rung that were not promoted yet, the best first;
+    failed ones count in n and are never promoted. If there is none a new trial starts, while
     candidates are left. Promotions of a rung are limited to `most_promotions`, so that no rung ever
     has more trials than `brackets` says and `plan(brackets)` is the most that is spent.
 
