@@ -134,7 +134,8 @@ class JobPool:
         """Open a call on the backend, and put the callable where its workers find it."""
         parallel, backend = self._parallel, self._parallel._backend
         if isinstance(backend, (LokyBackend, MultiprocessingBackend)):
-            settings = parallel._backend_kwargs
+            # Before joblib 1.5 they were called _backend_args.
+            settings = getattr(parallel, "_backend_kwargs", None) or parallel._backend_args
             self._payload = SharedPayload(
                 self._run,
                 mapped_bytes=settings.get("max_nbytes"),
