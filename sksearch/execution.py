@@ -22,6 +22,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 import joblib
 import numpy as np
+from joblib._memmapping_reducer import _get_backing_memmap, _reduce_memmap_backed
 from joblib._parallel_backends import LokyBackend, MultiprocessingBackend
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import BatchedCalls
@@ -60,6 +61,12 @@ def _end_workers_between_results(pool: Any) -> None:
                 lock.release()
 
         worker.terminate = end
+
+
+def reduce_memory_map(obj: Any) -> Any:
+    """Send an array on top of a memory map as the name of its file, as joblib does: it may be larger than memory."""
+    backing = _get_backing_memmap(obj) if isinstance(obj, np.ndarray) else None
+    return None if backing is None else _reduce_memmap_backed(obj, backing)
 
 
 def _lost(message: str) -> Raw:
@@ -141,6 +148,7 @@ class JobPool:
                 mapped_bytes=settings.get("max_nbytes"),
                 mmap_mode=settings.get("mmap_mode"),
                 folder=settings.get("temp_folder"),
+                reduce=reduce_memory_map,
             )
             self._sent = self._payload.handle
         elif self.shares_memory:

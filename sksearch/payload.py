@@ -16,10 +16,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from joblib._memmapping_reducer import _get_backing_memmap, _reduce_memmap_backed
+from typing import Any, TypeAlias
 
 from sksearch.scratch import make_folder, remove_folder
 
@@ -27,6 +24,9 @@ try:  # a requirement of joblib since 1.6
     import cloudpickle
 except ImportError:  # until then joblib carried its own copy
     from joblib.externals import cloudpickle
+
+Reducer: TypeAlias = Callable[[Any], Any]
+"""What `__reduce__` of an object would give; None for the usual."""
 
 _ACCESS = {"r": mmap.ACCESS_READ, "c": mmap.ACCESS_COPY, "r+": mmap.ACCESS_WRITE, "w+": mmap.ACCESS_WRITE}
 _ALIGNMENT = 64
@@ -64,6 +64,8 @@ class SharedPayload:
         How they are mapped, as in `joblib.Parallel`.
     folder : str or None
         Where to put the file.
+    reduce : callable or None
+        How to pickle an object, where it is not the usual way; None for the usual way.
     """
 
     def __init__(
@@ -73,11 +75,13 @@ class SharedPayload:
         mapped_bytes: int | None = 1_000_000,
         mmap_mode: str | None = "r",
         folder: str | None = None,
+        reduce: Reducer | None = None,
     ) -> None:
         self.folder = make_folder(folder)
         self.handle = PayloadHandle(self.folder, os.getpid())
         try:
-            _dump(target, Path(self.folder), mapped_bytes if mmap_mode else None, _ACCESS.get(mmap_mode or "r"))
+            access = _ACCESS.get(mmap_mode or "r")
+            _dump(target, Path(self.folder), mapped_bytes if mmap_mode else None, access, reduce)
         except BaseException:
             self.close()
             raise
@@ -88,22 +92,17 @@ class SharedPayload:
 
 
 class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpickle is untyped
-    """cloudpickle, as joblib's loky: estimators, scorers and functions of a notebook live in __main__.
+    """cloudpickle, as joblib's loky: estimators, scorers and functions of a notebook live in __main__."""
 
-    An array on top of a memory map is sent as the name of its file, as joblib does: it may be larger
-    than any memory.
-    """
+    reduce: Reducer = staticmethod(lambda _: None)
 
     def reducer_override(self, obj: Any) -> Any:
         """How to pickle `obj`."""
-        if isinstance(obj, np.ndarray):
-            backing = _get_backing_memmap(obj)
-            if backing is not None:
-                return _reduce_memmap_backed(obj, backing)
-        return super().reducer_override(obj)
+        reduced = self.reduce(obj)
+        return super().reducer_override(obj) if reduced is None else reduced
 
 
-def _dump(target: Any, folder: Path, mapped_bytes: int | None, access: int | None) -> None:
+def _dump(target: Any, folder: Path, mapped_bytes: int | None, access: int | None, reduce: Reducer | None) -> None:
     """Write `target` to `folder`: the pickle, and the large buffers one after the other."""
     large: list[pickle.PickleBuffer] = []
 
@@ -114,7 +113,10 @@ def _dump(target: Any, folder: Path, mapped_bytes: int | None, access: int | Non
         return False
 
     with (folder / "object").open("wb") as file:
-        _Pickler(file, protocol=5, buffer_callback=keep_in_pickle).dump(target)
+        pickler = _Pickler(file, protocol=5, buffer_callback=keep_in_pickle)
+        if reduce is not None:
+            pickler.reduce = reduce
+        pickler.dump(target)
     spans: list[tuple[int, int]] = []
     with (folder / "buffers").open("wb") as file:
         for buffer in large:

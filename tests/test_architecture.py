@@ -51,7 +51,7 @@ ALLOWED = {
     "": set(),
 }
 PRIVATE_SKLEARN = {"_sklearn"}
-JOBLIB_INTERNALS = {"execution", "payload"}
+JOBLIB_INTERNALS = {"execution"}
 JOBLIB_EXTERNALS = {"execution", "payload", "scratch", "spool"}  # its vendored cloudpickle and loky
 
 TOP_LEVEL = {

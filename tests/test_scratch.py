@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sksearch.execution import reduce_memory_map
 from sksearch.payload import SharedPayload
 from sksearch.scratch import make_folder, remove_folder
 from sksearch.spool import Spool
@@ -132,7 +133,7 @@ def test_joblibs_settings_of_memory_maps_are_kept(settings: dict[str, Any], writ
 def test_a_memory_map_is_sent_by_the_name_of_its_file(tmp_path: Path) -> None:
     mapped = np.memmap(tmp_path / "rows", dtype=np.float64, mode="w+", shape=(500_000,))
     mapped[:] = 1.0
-    payload = SharedPayload(Holding(mapped[100:]))
+    payload = SharedPayload(Holding(mapped[100:]), reduce=reduce_memory_map)
     assert sum(path.stat().st_size for path in Path(payload.folder).iterdir()) < 10_000
     assert payload.handle()[0] == 499_900.0
     payload.close()
