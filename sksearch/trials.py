@@ -23,8 +23,8 @@ class FailedScore(float):
     """`error_score`, where it stands in place of a score: a number like any other, but never a good one."""
 
 
-Status: TypeAlias = Literal["ok", "failed"]
-"""`failed`: a fold raised, or its score of the refit metric is nan or infinite."""
+Status: TypeAlias = Literal["ok", "pruned", "failed"]
+"""`failed`: a fold raised, or its score of the refit metric is nan or infinite; `pruned`: stopped before all folds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,20 @@ class FoldScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """All folds of one evaluation."""
+    """All folds of one evaluation, or those that were run before it was stopped.
+
+    >>> trial = Evaluation(Trial(0, {}))
+    >>> Outcome(evaluation=trial, folds=(), score=0.8, fold_scores=(0.7, math.nan)).status
+    'pruned'
+    """
 
     evaluation: Evaluation
     folds: tuple[FoldScore, ...]
-    """In the order of the splits."""
+    """In the order of the splits; only those that were run."""
     score: float
-    """Mean of the refit metric over the folds; nan when the trial failed."""
+    """Mean of the refit metric over the folds, of a pruned trial the fold-adjusted mean; nan when the trial failed."""
+    fold_scores: tuple[float, ...] = ()
+    """Refit metric of every fold, in the order of the splits; nan where a fold failed or was not run."""
     start_time: float = math.nan
     """When its first fold was sent to the workers, in seconds since the search began."""
     end_time: float = math.nan
@@ -91,8 +98,10 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        """Whether the score can be compared with others."""
-        return "ok" if math.isfinite(self.score) else "failed"
+        """Whether the score can be compared with others, and rests on all folds."""
+        if not math.isfinite(self.score):
+            return "failed"
+        return "pruned" if any(math.isnan(score) for score in self.fold_scores) else "ok"
 
 
 class History:
