@@ -28,8 +28,10 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import BatchedCalls
 
 from sksearch.payload import SharedPayload
+from sksearch.pruning import FoldRule, RuleOf
 from sksearch.schedulers.protocol import Scheduler
 from sksearch.trials import Evaluation, FoldScore, History, Job, Outcome, Scores
+from sksearch.underway import UnderWay
 
 Raw: TypeAlias = dict[str, Any]
 """The fields of a `FoldScore` without its job, as they come back from a worker."""
@@ -312,7 +314,9 @@ class Desk:
     """What was asked and is not delivered: it feeds the pool and collects from it.
 
     Jobs leave in the order of asking, folds of one evaluation together, so few evaluations are
-    under way at once and the sampler knows almost everything.
+    under way at once and the sampler knows almost everything. With a rule that stops evaluations
+    they leave fold by fold (`_next_folds`), and what comes back of an evaluation after its outcome was
+    decided is discarded.
     """
 
     def __init__(
@@ -324,17 +328,21 @@ class Desk:
         objective: Callable[[Scores], float],
         entropy: int,
         delivery: Delivery,
+        rule_of: RuleOf | None = None,
     ) -> None:
+        if rule_of is not None and not delivery.adaptive:
+            raise ValueError("a rule decides by outcomes, and Delivery.fixed() waits for none; use Delivery.in_order.")
         self._scheduler = scheduler
         self._history = history
         self._n_folds = n_folds
         self._objective = objective
         self._entropy = entropy
         self._delivery = delivery
+        self._rule_of = rule_of
+        self._rule_at: tuple[int, FoldRule | None] = (-1, None)
         self._jobs: deque[Job] = deque()
-        self._folds: dict[Evaluation, list[FoldScore]] = {}
+        self._under_way: dict[Evaluation, UnderWay] = {}
         self._complete: dict[Evaluation, Outcome] = {}
-        self._started: dict[Evaluation, float] = {}
         self._nothing_to_ask_at: int | None = None
         self._seconds = 0.0
         self._n_measured = 0
@@ -349,17 +357,48 @@ class Desk:
         search ends.
         """
         size = self._next_size() if n_workers > 1 else 1
+        if self._rule_of is None:
+            unit = self._next_jobs(size, n_workers, worker_idle=worker_idle)
+        else:
+            unit = self._next_folds(size, n_workers, worker_idle=worker_idle)
+        now = self._now()
+        for job in unit:
+            under_way = self._under_way[job.evaluation]
+            under_way.start_time = min(now, under_way.start_time)
+        return unit
+
+    def _next_jobs(self, size: int, n_workers: int, *, worker_idle: bool) -> list[Job]:
+        """All folds of an evaluation, then all of the next."""
         enough = 2 * size * n_workers if not self._delivery.adaptive else int(worker_idle)
         while len(self._jobs) < enough and self._ask():
             pass
         if not self._delivery.adaptive:
             # Near the end, smaller units: no worker should hold the last jobs while others are idle.
             size = min(size, 1 + len(self._jobs) // (2 * n_workers))
-        unit = [self._jobs.popleft() for _ in range(min(size, len(self._jobs)))]
-        now = self._now()
-        for job in unit:
-            self._started.setdefault(job.evaluation, now)
-        return unit
+        return [self._jobs.popleft() for _ in range(min(size, len(self._jobs)))]
+
+    def _next_folds(self, size: int, n_workers: int, *, worker_idle: bool) -> list[Job]:
+        """Folds that will be needed, as far as can be known.
+
+        First those of evaluations that nothing can stop yet; then the next fold of the oldest
+        evaluation that has none running; then a new evaluation; and only then, rather than have a worker
+        idle, a fold that an earlier one may make superfluous. For the same reason nothing but the
+        first kind waits at a worker while another fit runs.
+        """
+        unit: list[Job] = []
+        for under_way in self._under_way.values():
+            if under_way.certain:
+                unit += under_way.take(size - len(unit))
+        if unit or not worker_idle:
+            return unit
+        waiting = [under_way for under_way in self._under_way.values() if under_way.waits]
+        chosen = next((under_way for under_way in waiting if not under_way.running), None)
+        room = self._delivery.ordered or len(self._under_way) < n_workers
+        if chosen is None and room and self._ask():
+            chosen = next(reversed(self._under_way.values()))
+        if chosen is None and waiting:
+            chosen = waiting[0]
+        return chosen.take(size) if chosen else []
 
     def _next_size(self) -> int:
         """Jobs for a unit of about `UNIT_SECONDS`, at most twice as many as last time."""
@@ -383,9 +422,26 @@ class Desk:
                 return False
         history.asked(evaluation)
         _logger.debug("asked: %s", evaluation)
-        self._folds[evaluation] = []
-        self._jobs.extend(Job(evaluation, fold) for fold in range(self._n_folds))
+        self._start(evaluation)
         return True
+
+    def _start(self, evaluation: Evaluation) -> None:
+        """Have its folds sent; with ordered delivery the rule for them is that of this moment, whatever comes later."""
+        if self._rule_of is None:
+            self._under_way[evaluation] = under_way = UnderWay(evaluation, self._n_folds)
+            self._jobs.extend(under_way.take(self._n_folds))
+        elif self._delivery.ordered:
+            rule = self._rule()
+            self._under_way[evaluation] = UnderWay(evaluation, self._n_folds, lambda: rule, in_order=True)
+        else:
+            self._under_way[evaluation] = UnderWay(evaluation, self._n_folds, self._rule)
+
+    def _rule(self) -> FoldRule | None:
+        """The rule given the history as it is."""
+        n_outcomes = len(self._history.outcomes)
+        if self._rule_of is not None and self._rule_at[0] != n_outcomes:
+            self._rule_at = (n_outcomes, self._rule_of(self._history))
+        return self._rule_at[1]
 
     def _rng(self, number: int) -> np.random.Generator:
         """The randomness of trial `number`: it does not depend on how many draws came before."""
@@ -396,11 +452,15 @@ class Desk:
         self._seconds += score.fit_time + score.score_time
         self._n_measured += 1
         evaluation = score.job.evaluation
-        folds = self._folds[evaluation]
-        folds.append(score)
-        if len(folds) < self._n_folds:
+        under_way = self._under_way.get(evaluation)
+        if under_way is None:
+            _logger.debug("discarded: fold %d of trial %d", score.job.fold, evaluation.trial.number)
             return
-        self._complete[evaluation] = self._outcome(evaluation, self._folds.pop(evaluation))
+        under_way.collect(score, math.nan if score.error is not None else self._objective(score.test_scores))
+        if not under_way.decided:
+            return
+        del self._under_way[evaluation]
+        self._complete[evaluation] = under_way.outcome(self._now())
         if not self._delivery.ordered:
             self._tell(self._complete.pop(evaluation))
         elif not self._delivery.adaptive:
@@ -426,18 +486,6 @@ class Desk:
             return False
         self._tell(outcome)
         return True
-
-    def _outcome(self, evaluation: Evaluation, folds: list[FoldScore]) -> Outcome:
-        folds.sort(key=lambda fold: fold.job.fold)  # a mean in order of arrival would depend on timing
-        scores = [math.nan if fold.error is not None else self._objective(fold.test_scores) for fold in folds]
-        mean = sum(scores) / len(scores)
-        return Outcome(
-            evaluation=evaluation,
-            folds=tuple(folds),
-            score=mean if math.isfinite(mean) else math.nan,
-            start_time=self._started.pop(evaluation),
-            end_time=self._now(),
-        )
 
     def _now(self) -> float:
         return time.monotonic() - self._origin

@@ -30,9 +30,9 @@ PACKAGE = ROOT / "sksearch"
 # Lowest first; a part may import parts of lower lines and itself, never its neighbours.
 LAYERS = (
     ("_sklearn", "gp", "laststep", "scratch", "trials", "warmstarts"),
-    ("payload", "spool"),
-    ("resources", "space"),
-    ("samplers",),
+    ("folds", "payload", "spool"),
+    ("pruning", "resources", "space"),
+    ("samplers", "underway"),
     ("schedulers",),
     ("evaluate", "execution", "results"),
     ("estimators",),
@@ -43,6 +43,9 @@ DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "threadpoolctl"}
 ALLOWED = {
     "gp": {"numpy", "scipy"},
     "trials": set(),
+    "folds": {"numpy"},
+    "pruning": set(),
+    "underway": set(),
     "samplers": DEPENDENCIES - {"joblib"},
     "schedulers": DEPENDENCIES - {"joblib", "sklearn"},
     "execution": DEPENDENCIES - {"sklearn"},

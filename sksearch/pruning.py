@@ -1,0 +1,151 @@
+"""When the remaining folds of a trial are not worth running: rules made from a history, frozen.
+
+A rule sees the scores of one trial so far, larger is better, one place a fold in the order of the
+splits and nan where a fold has not been run. It is asked after each fold.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, median
+from typing import Protocol, TypeAlias
+
+from sksearch.folds import FoldModel, complete_outcomes
+from sksearch.trials import History, Outcome
+
+CHANCE = 0.05
+"""A trial is stopped when its chance to have the best mean over all folds falls below this."""
+_QUANTILE = NormalDist().inv_cdf(CHANCE)
+_ROUNDING = 1e-12
+"""Relative difference of two means that rounding alone can make: far less than any two scores differ by."""
+
+
+class FoldRule(Protocol):
+    """Decides, from the folds seen of one trial, whether the others are to be run."""
+
+    @property
+    def model(self) -> FoldModel:
+        """By which the mean of a stopped trial is adjusted."""
+        ...
+
+    def stops(self, fold_scores: Sequence[float]) -> bool:
+        """Whether the trial ends here; False when all folds are there."""
+        ...
+
+
+RuleOf: TypeAlias = Callable[[History], FoldRule | None]
+"""Makes a rule from what is known; None as long as that is too little to stop anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairedRule:
+    """Stop a trial that will hardly beat the best complete trial, compared on the same folds.
+
+    Notes
+    -----
+    With d the mean over the k folds seen of the differences to the best complete trial, the
+    difference over all K folds is normal about d with variance 2 s2 (1/k - 1/K)
+    (:class:`~sksearch.folds.FoldModel`). The trial is stopped if it is positive with a probability
+    below 0.05; equal scores never stop one.
+
+    Examples
+    --------
+    >>> rule = PairedRule(FoldModel((0.8, 0.7, 0.9), variance=1e-4), incumbent=(0.81, 0.72, 0.92))
+    >>> rule.stops((0.80, math.nan, math.nan)), rule.stops((math.nan, 0.65, math.nan))
+    (False, True)
+    """
+
+    model: FoldModel
+    incumbent: tuple[float, ...]
+    """(K,) scores of the complete trial with the largest mean; of several the first."""
+
+    @classmethod
+    def of(cls, history: History) -> PairedRule | None:
+        """The rule given the outcomes so far; None with fewer than three complete trials."""
+        model = FoldModel.of(history.outcomes)
+        if model is None:
+            return None
+        best = max(complete_outcomes(history.outcomes), key=lambda o: (o.score, -o.evaluation.trial.number))
+        return cls(model, best.fold_scores)
+
+    def stops(self, fold_scores: Sequence[float]) -> bool:
+        """Whether the trial will hardly be the best."""
+        pairs = zip(fold_scores, self.incumbent, strict=True)
+        differences = [score - best for score, best in pairs if not math.isnan(score)]
+        n_seen = len(differences)
+        if n_seen in (0, len(self.incumbent)):
+            return False
+        deviation = math.sqrt(2.0 * self.model.extra_variance(n_seen))
+        return sum(differences) / n_seen < _QUANTILE * deviation
+
+
+@dataclass(frozen=True, slots=True)
+class MedianRule:
+    """Stop a trial whose running mean is worse than the median of the others' at the same number of folds.
+
+    Amazon SageMaker's early stopping ("Auto"), with folds in place of epochs. There a training job
+    is stopped after an epoch if its objective is worse than the median, over the previous jobs, of
+    the running average of the objective up to that epoch. A fold is not better than the one before as an epoch
+    is, so here the running mean of the trial is what is compared (as in Golovin et al. 2017, section
+    3.2.2, the strict inequality); and trials begin with different folds, so all running means are fold-adjusted
+    (:class:`~sksearch.folds.FoldModel`). The others are the complete and the pruned trials that
+    got as far, each with its first k folds; failed ones do not count.
+
+    References
+    ----------
+    Amazon SageMaker Developer Guide, "Stop training jobs early".
+
+    D. Golovin, B. Solnik, S. Moitra, G. Kochanski, J. Karro, D. Sculley (2017): Google Vizier: a service for
+    black-box optimization. KDD.
+
+    Examples
+    --------
+    >>> rule = MedianRule(FoldModel((0.8, 0.7, 0.9), variance=1e-4), medians=(0.80, 0.81))
+    >>> rule.stops((0.79, math.nan, math.nan)), rule.stops((0.80, math.nan, math.nan))
+    (True, False)
+    """
+
+    model: FoldModel
+    medians: tuple[float, ...]
+    """(K - 1,) of the running means over 1, 2, ... folds."""
+
+    @classmethod
+    def of(cls, history: History) -> MedianRule | None:
+        """The rule given the outcomes so far; None with fewer than three complete trials."""
+        model = FoldModel.of(history.outcomes)
+        if model is None:
+            return None
+        usable = [outcome for outcome in history.outcomes if outcome.fold_scores and outcome.status != "failed"]
+        running = [_running_means(outcome, model) for outcome in usable]
+        n_folds = len(model.effects)
+        return cls(model, tuple(median(means[k] for means in running if len(means) > k) for k in range(n_folds - 1)))
+
+    def stops(self, fold_scores: Sequence[float]) -> bool:
+        """Whether the trial is worse than half of the others."""
+        n_seen = sum(not math.isnan(score) for score in fold_scores)
+        if n_seen in (0, len(fold_scores)):
+            return False
+        rounding = _ROUNDING * max(abs(effect) for effect in self.model.effects)
+        return self.model.adjusted_mean(fold_scores) < self.medians[n_seen - 1] - rounding
+
+
+def fold_order(number: int, n_folds: int) -> list[int]:
+    """The order in which trial `number` runs its folds: rotated, so that all are seen about equally often.
+
+    >>> fold_order(7, 5)
+    [2, 3, 4, 0, 1]
+    """
+    return [(number + step) % n_folds for step in range(n_folds)]
+
+
+def _running_means(outcome: Outcome, model: FoldModel) -> list[float]:
+    """Fold-adjusted means over the first 1, 2, ... folds that the trial has."""
+    scores = [math.nan] * len(outcome.fold_scores)
+    means = []
+    for fold in fold_order(outcome.evaluation.trial.number, len(scores)):
+        if not math.isnan(outcome.fold_scores[fold]):
+            scores[fold] = outcome.fold_scores[fold]
+            means.append(model.adjusted_mean(scores))
+    return means
