@@ -46,6 +46,12 @@ _logger = logging.getLogger("sksearch")
 UNIT_SECONDS = 0.05
 """Aim for units of this length: sending one costs about 1 ms, so the overhead stays near 2 %."""
 
+UNCERTAIN_SHARE = 10
+"""Units of folds that may turn out superfluous are this much shorter: running one must cost no more than sending it.
+
+Measured with fits of 5 ms, 50 trials and two workers: 102 fits of which 99 counted, against 250 with units of full length.
+"""
+
 
 def _end_workers_between_results(pool: Any) -> None:
     """Have a `multiprocessing` pool end its workers only while none of them is sending a result.
@@ -381,9 +387,10 @@ class Desk:
         """Folds that will be needed, as far as can be known.
 
         First those of evaluations that nothing can stop yet; then the next fold of the oldest
-        evaluation that has none running; then a new evaluation; and only then, rather than have a worker
-        idle, a fold that an earlier one may make superfluous. For the same reason nothing but the
-        first kind waits at a worker while another fit runs.
+        evaluation that has none running; then a new evaluation; and only then, rather than have a
+        worker idle, a fold that an earlier one may make superfluous. Nothing but the first kind
+        waits at a worker while another fit runs: with second units the same 99 folds took 11.4 s in place of 8.9
+        (fits of 150 ms, two workers), because half as many again were run and discarded.
         """
         unit: list[Job] = []
         for under_way in self._under_way.values():
@@ -398,7 +405,7 @@ class Desk:
             chosen = next(reversed(self._under_way.values()))
         if chosen is None and waiting:
             chosen = waiting[0]
-        return chosen.take(size) if chosen else []
+        return chosen.take(max(1, size // UNCERTAIN_SHARE)) if chosen else []
 
     def _next_size(self) -> int:
         """Jobs for a unit of about `UNIT_SECONDS`, at most twice as many as last time."""

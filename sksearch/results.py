@@ -21,8 +21,77 @@ def last_outcomes(history: History) -> list[Outcome]:
 
 
 def scikit_learn_records(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """What scikit-learn's `_fit_and_score` would have returned, row by row and fold by fold."""
+    """What scikit-learn's `_fit_and_score` would have returned, row by row and fold by fold; folds not run left out."""
     return [_record(fold) for outcome in outcomes for fold in outcome.folds]
+
+
+def padded_records(outcomes: Sequence[Outcome], n_splits: int) -> list[dict[str, Any]]:
+    """As `scikit_learn_records`, with `n_splits` records a row: the first fold of a row stands in for those not run.
+
+    scikit-learn formats full tables only, and warns of a mean that is nan; `blank_unseen` takes the
+    stand-ins out again.
+    """
+    records = []
+    for outcome in outcomes:
+        by_fold = {fold.job.fold: fold for fold in outcome.folds}
+        stand_in = outcome.folds[0]
+        records += [_record(by_fold.get(split, stand_in)) for split in range(n_splits)]
+    return records
+
+
+def blank_unseen(results: dict[str, Any], outcomes: Sequence[Outcome], n_splits: int) -> None:
+    """Take the stand-ins of `padded_records` out of `cv_results_`, in place.
+
+    Folds that were not run become nan. The standard deviations and the mean times are those of the
+    folds that were run. So is the mean score of a failed trial; that of a pruned one is the fold-adjusted mean
+    (`folds.FoldModel`), for every metric by its own fold effects, the medians of the columns over the complete rows:
+    it can be recomputed from the table.
+
+    Examples
+    --------
+    >>> from sksearch.trials import Evaluation, Job, Trial
+    >>> def outcome(number, *scores):
+    ...     e, seen = Evaluation(Trial(number, {})), [k for k, score in enumerate(scores) if score == score]
+    ...     folds = [FoldScore(job=Job(e, k), test_scores=scores[k], fit_time=1.0, score_time=1.0) for k in seen]
+    ...     return Outcome(evaluation=e, folds=tuple(folds), score=0.0, fold_scores=scores)
+    >>> outcomes = [outcome(0, 1.0, 3.0), outcome(1, 1.5, math.nan)]
+    >>> means = {f"mean_{name}": np.zeros(2) for name in ("test_score", "fit_time", "score_time")}
+    >>> deviations = {name.replace("mean", "std"): np.zeros(2) for name in means}
+    >>> table = {"split0_test_score": np.array([1.0, 1.5]), "split1_test_score": np.array([3.0, 1.5])}
+    >>> results = {**table, **means, **deviations}
+    >>> blank_unseen(results, outcomes, 2)
+    >>> results["split1_test_score"], results["mean_test_score"]  # half a point more than fold 0 usually gives
+    (array([ 3., nan]), array([0. , 2.5]))
+    """
+    seen = np.zeros((len(outcomes), n_splits), dtype=bool)
+    for row, outcome in enumerate(outcomes):
+        seen[row, [fold.job.fold for fold in outcome.folds]] = True
+    partial = np.flatnonzero(~seen.all(axis=1)).tolist()
+    if not partial:
+        return
+    for name in ("fit_time", "score_time"):
+        for row in partial:
+            _set_mean_and_std(results, name, row, np.array([getattr(fold, name) for fold in outcomes[row].folds]))
+    complete = np.array([outcome.status == "ok" for outcome in outcomes])
+    for name in [key.removeprefix("split0_") for key in results if key.startswith("split0_")]:
+        columns = [results[f"split{split}_{name}"] for split in range(n_splits)]
+        effects = np.array([_finite_median(column[complete]) for column in columns])
+        for row in partial:
+            scores = np.array([column[row] for column in columns])[seen[row]]
+            _set_mean_and_std(results, name, row, scores)
+            if outcomes[row].status == "pruned":
+                results[f"mean_{name}"][row] = np.mean(scores - effects[seen[row]]) + np.mean(effects)
+        for split, column in enumerate(columns):
+            column[~seen[:, split]] = np.nan
+
+
+def _set_mean_and_std(results: dict[str, Any], name: str, row: int, values: NDArray[np.float64]) -> None:
+    results[f"mean_{name}"][row], results[f"std_{name}"][row] = np.mean(values), np.std(values)
+
+
+def _finite_median(values: NDArray[np.float64]) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else math.nan
 
 
 def _record(fold: FoldScore) -> dict[str, Any]:
@@ -49,7 +118,9 @@ def trial_columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
 
 
 def ranks(outcomes: Sequence[Outcome], scores: NDArray[np.float64], reached: Sequence[int]) -> NDArray[np.int32]:
-    """Rank of each row, 1 is best: failed trials last, then fewer resources, then lower scores; ties share a rank.
+    """Rank of each row, 1 is best: complete trials, then pruned, then failed; more resource first, then higher scores.
+
+    Ties share a rank.
 
     Parameters
     ----------
@@ -71,12 +142,13 @@ def ranks(outcomes: Sequence[Outcome], scores: NDArray[np.float64], reached: Seq
     >>> ranks(rows, np.array([0.5, 0.9, 0.7]), [9, 3, 9])
     array([2, 3, 1], dtype=int32)
     """
-    worst = (False, 0, 0.0)
+    level = {"ok": 2, "pruned": 1, "failed": 0}
+    worst = (0, 0, 0.0)
     keys = [
-        (True, amount, float(score)) if outcome.status == "ok" and math.isfinite(score) else worst
+        (level[outcome.status], amount, float(score)) if outcome.status != "failed" and math.isfinite(score) else worst
         for outcome, score, amount in zip(outcomes, scores, reached, strict=True)
     ]
-    rank_of: dict[tuple[bool, int, float], int] = {}
+    rank_of: dict[tuple[int, int, float], int] = {}
     for rank, key in enumerate(sorted(keys, reverse=True), start=1):
         rank_of.setdefault(key, rank)
     return np.array([rank_of[key] for key in keys], dtype=np.int32)

@@ -29,7 +29,8 @@ from sksearch._sklearn import (
 )
 from sksearch.evaluate import Evaluator, Growing, Split, Task
 from sksearch.execution import Delivery, Desk, JobPool, run_search
-from sksearch.results import as_records, last_outcomes, scikit_learn_records
+from sksearch.pruning import RuleOf
+from sksearch.results import as_records, blank_unseen, last_outcomes, padded_records, scikit_learn_records
 from sksearch.schedulers.protocol import Scheduler
 from sksearch.trials import FailedScore, History, Job, Outcome, Scores
 
@@ -78,6 +79,13 @@ class Plan:
     searched: Any
     """The search space as the user gave it: its values may be estimators with callbacks."""
     growing: Growing | None = None
+    rule_of: RuleOf | None = None
+    """Says when the remaining folds of a trial are not run; None: never."""
+
+    @property
+    def n_fits_known(self) -> bool:
+        """Whether it will run `n_fits` fits exactly."""
+        return self.growing is None and self.rule_of is None
 
 
 class SearchCV(BaseSearchCV):
@@ -152,12 +160,12 @@ class SearchCV(BaseSearchCV):
         """Run the plan; Ctrl-C keeps what was completed."""
         splits = problem.splits
         if self.verbose > 0:
-            at_most = "at most " if plan.growing is not None else ""
+            at_most = "" if plan.n_fits_known else "at most "
             print(  # noqa: T201 - what `verbose` asks for, in scikit-learn's words
                 f"Fitting {problem.n_splits} folds for each of {plan.n_candidates} candidates,"
                 f" totalling {at_most}{plan.n_fits} fits"
             )
-        tasks.begin_search(plan.n_fits if plan.growing is None else None, self.estimator, plan.searched)
+        tasks.begin_search(plan.n_fits if plan.n_fits_known else None, self.estimator, plan.searched)
         evaluator = self._evaluator(problem, plan, splits, caller=self if tasks.listening else None)
         history = History()
         desk = Desk(
@@ -167,6 +175,7 @@ class SearchCV(BaseSearchCV):
             objective=self._objective,
             entropy=plan.entropy,
             delivery=plan.delivery,
+            rule_of=plan.rule_of,
         )
         task_ids = {"next": 0}
 
@@ -252,7 +261,7 @@ class SearchCV(BaseSearchCV):
     def _results(self, problem: Problem, plan: Plan, history: History) -> dict[str, Any]:
         """`cv_results_`, and whether there are several metrics."""
         outcomes = last_outcomes(history)
-        records = scikit_learn_records(outcomes)
+        records = padded_records(outcomes, problem.n_splits)
         if callable(self.scoring):
             insert_error_scores(records, self.error_score)
         results = self._format_results(
@@ -260,6 +269,7 @@ class SearchCV(BaseSearchCV):
             problem.n_splits,
             records,
         )
+        blank_unseen(results, outcomes, problem.n_splits)
         self.multimetric_ = isinstance(records[0]["test_scores"], dict)
         if callable(self.scoring) and self.multimetric_:
             self._check_refit_for_multimetric(records[0]["test_scores"])

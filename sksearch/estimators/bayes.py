@@ -11,6 +11,7 @@ import numpy as np
 from sksearch._sklearn import SEARCH_CONSTRAINTS, Interval, StrOptions
 from sksearch.estimators.adaptive import AdaptiveSearchCV
 from sksearch.estimators.base import Plan, Problem, seed_of
+from sksearch.pruning import MedianRule, PairedRule, RuleOf
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.schedulers.full import FullScheduler
 from sksearch.space import Space
@@ -65,14 +66,23 @@ class BayesSearchCV(AdaptiveSearchCV):
         Trials before the model is asked, those of `initial_params` among them: a scrambled Sobol
         sequence. 'auto' takes enough to fit a lengthscale for each parameter and to keep all workers
         busy, and at most a quarter of `n_iter`.
+    prune_folds : bool or 'median', default=True
+        Whether a trial whose first folds say that it will hardly be the best is spared the others.
+        True: it is stopped once its chance to beat the best complete trial, compared on the same
+        folds, is below 5 %. 'median': Amazon SageMaker's rule, once its running mean is below the median of
+        the other trials'. Nothing is stopped before three trials are complete, the best is always
+        complete, and the model learns from stopped trials too. With False every trial is evaluated on all folds.
 
     Attributes
     ----------
     cv_results_ : dict of numpy (masked) ndarrays
         As scikit-learn's GridSearchCV, one row for each trial in the order they were decided, and
-        `status` ("ok" or "failed"), `n_splits_done`, `start_time` and `end_time` (seconds since the
-        search began), `posterior_mean_test_score` and `posterior_std_test_score` (the model's view
-        of the trial after the search).
+        `status` ("ok", "pruned" or "failed"), `n_splits_done`, `start_time` and `end_time` (seconds
+        since the search began), `posterior_mean_test_score` and `posterior_std_test_score` (the
+        model's view of the trial after the search). Folds that were not run are nan. The mean score of a
+        pruned trial is fold-adjusted: the mean, over the folds it has, of the difference to the
+        median of that fold over all complete trials, plus the mean of these medians. Pruned trials rank after all
+        complete ones, and failed ones last.
     best_estimator_ : estimator
         Fitted with the best parameters on all data, if `refit`.
     best_score_ : float
@@ -99,6 +109,11 @@ class BayesSearchCV(AdaptiveSearchCV):
     Matern-5/2 kernel with a lengthscale for each parameter; scores transformed by a half-rank warp;
     log expected improvement (Ament et al. 2023), averaged over imagined outcomes of the trials under
     way (Snoek et al. 2012). The details are in :class:`sksearch.samplers.BayesSampler`.
+
+    Folds of a trial are run one after another as far as there is other work for the workers; trials begin with
+    different folds. With d the mean difference to the best complete trial over the k folds seen of K,
+    the rest is not run if Phi(d / se) < 0.05, where se^2 = 2 s^2 (1/k - 1/K) and s^2 is the residual mean
+    square of the table trials x folds.
 
     References
     ----------
@@ -129,6 +144,7 @@ class BayesSearchCV(AdaptiveSearchCV):
         "random_state": ["random_state"],
         "initial_params": [list, tuple, None],
         "n_initial_points": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "prune_folds": ["boolean", StrOptions({"median"})],
     }
 
     def __init__(
@@ -148,6 +164,7 @@ class BayesSearchCV(AdaptiveSearchCV):
         random_state: Any = None,
         initial_params: Any = None,
         n_initial_points: int | Literal["auto"] = "auto",
+        prune_folds: bool | Literal["median"] = True,
     ) -> None:
         super().__init__(
             estimator=estimator,
@@ -165,6 +182,7 @@ class BayesSearchCV(AdaptiveSearchCV):
         self.random_state = random_state
         self.initial_params = initial_params
         self.n_initial_points = n_initial_points
+        self.prune_folds = prune_folds
 
     def _plan(self, problem: Problem) -> Plan:
         space = Space.parse(self.search_spaces, argument="search_spaces", tuple_is_range=True)
@@ -183,7 +201,13 @@ class BayesSearchCV(AdaptiveSearchCV):
             n_candidates=self.n_iter,
             n_fits=self.n_iter * problem.n_splits,
             searched=self.search_spaces,
+            rule_of=self._rule_of(),
         )
+
+    def _rule_of(self) -> RuleOf | None:
+        if isinstance(self.prune_folds, str):
+            return MedianRule.of
+        return PairedRule.of if self.prune_folds else None
 
     def _more_columns(self, plan: Plan, history: History, outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
         columns = super()._more_columns(plan, history, outcomes)
