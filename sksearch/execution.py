@@ -49,7 +49,8 @@ UNIT_SECONDS = 0.05
 UNCERTAIN_SHARE = 10
 """Units of folds that may turn out superfluous are this much shorter: running one must cost no more than sending it.
 
-Measured with fits of 5 ms, 50 trials and two workers: 102 fits of which 99 counted, against 250 with units of full length.
+Measured with 50 trials, fits of 5 ms and two workers: 102 fits of which 99 counted, against 250 with units of full
+length.
 """
 
 
