@@ -20,7 +20,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn.model_selection as sk
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, uniform
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -158,20 +158,28 @@ SCORES = st.integers(-20, 20).map(lambda i: i / 100)
 @st.composite
 def situations(draw: st.DrawFn) -> tuple[list[Outcome], list[float]]:
     """Outcomes of all kinds, and a trial of which some folds have been seen."""
-    k = draw(st.integers(1, 6))
+    k = draw(st.integers(2, 6))
+    table = draw(st.lists(st.lists(SCORES, min_size=k, max_size=k), min_size=4, max_size=10))
+    kinds = draw(st.lists(st.sampled_from(["ok", "ok", "ok", "pruned", "failed"]), min_size=10, max_size=10))
     outcomes = []
-    for number in range(draw(st.integers(0, 9))):
-        scores = draw(st.lists(SCORES, min_size=k, max_size=k))
-        n_seen = draw(st.sampled_from([k, k, k, draw(st.integers(1, k))]))
+    for number, (scores, kind) in enumerate(zip(table[1:], kinds, strict=False)):
+        n_seen = k if kind == "ok" else draw(st.integers(1, k - 1))
         seen = fold_order(number, k)[:n_seen]
-        scores = [score if fold in seen else NAN for fold, score in enumerate(scores)]
-        failed = n_seen < k and draw(st.booleans())
-        outcomes.append(outcome(number, scores, failed=failed))
-    folds = draw(st.sets(st.integers(0, k - 1)))
-    trial = draw(st.lists(SCORES, min_size=k, max_size=k))
-    return outcomes, [score if fold in folds else NAN for fold, score in enumerate(trial)]
+        seen_scores = [score if fold in seen else NAN for fold, score in enumerate(scores)]
+        outcomes.append(outcome(number, seen_scores, failed=kind == "failed"))
+    folds = draw(st.sets(st.integers(0, k - 1), min_size=1, max_size=k - 1))
+    return outcomes, [score if fold in folds else NAN for fold, score in enumerate(table[0])]
 
 
+def test_no_rule_stops_a_trial_of_which_nothing_or_everything_is_seen() -> None:
+    for k in (1, 2, K):
+        history = history_of([outcome(i, [0.5 + 0.01 * i] * k) for i in range(4)])
+        for rule in (PairedRule.of(history), MedianRule.of(history)):
+            assert not rule.stops([NAN] * k)
+            assert not rule.stops([0.0] * k)
+
+
+@settings(max_examples=500)
 @given(situation=situations())
 def test_the_paired_rule_is_the_formula(situation: tuple[list[Outcome], list[float]]) -> None:
     outcomes, trial = situation
@@ -184,15 +192,23 @@ def test_the_paired_rule_is_the_formula(situation: tuple[list[Outcome], list[flo
     order = sorted(range(len(table)), key=lambda i: -table[i].mean())
     incumbent = max(complete, key=lambda o: o.score).fold_scores
     seen = [k for k, score in enumerate(trial) if not math.isnan(score)]
-    if not 0 < len(seen) < len(trial):
-        assert not rule.stops(trial)
-        return
     d = np.mean([trial[k] - incumbent[k] for k in seen])
     halves = [table[order[: max(3, math.ceil(len(table) / 2))]]]
     s2 = max(additive_fit_variance(halves[0]), (1e-7 * np.abs(table).max()) ** 2)
     se = math.sqrt(2 * s2 * (1 / len(seen) - 1 / len(trial)))
     chance = norm.cdf(d / se) if se > 0 else 0.5 * (1 + np.sign(d))
     assert rule.stops(trial) == (chance < ALPHA)
+
+
+def test_of_two_equal_trials_the_earlier_is_the_one_to_beat() -> None:
+    tied = [outcome(i, scores) for i, scores in enumerate([[0.1, 0.2], [0.3, 0.5], [0.5, 0.3], [0.2, 0.2]])]
+    assert PairedRule.of(history_of(tied)).incumbent == (0.3, 0.5)
+    late = History()
+    for told in tied:
+        late.asked(told.evaluation)
+    for told in reversed(tied):
+        late.told(told)
+    assert PairedRule.of(late).incumbent == (0.3, 0.5)
 
 
 @given(situation=situations(), data=st.data())
@@ -220,9 +236,6 @@ def test_the_median_rule_compares_running_means_at_the_same_number_of_folds(
     k = len(trial)
     b = np.median([o.fold_scores for o in complete], axis=0)
     n_seen = int(np.sum(~np.isnan(trial)))
-    if not 0 < n_seen < k:
-        assert not rule.stops(trial)
-        return
     others = []
     for o in outcomes:
         if o.status != "failed":
@@ -237,7 +250,7 @@ def test_the_median_rule_compares_running_means_at_the_same_number_of_folds(
 @pytest.mark.parametrize("spread", [0.0, 0.5, 3.0])
 def test_the_winner_of_full_cross_validation_is_seldom_stopped(spread: float) -> None:
     rng = np.random.default_rng(int(10 * spread))
-    n_searches, n_trials, lost, folds = 400, 20, 0, 0
+    n_searches, n_trials, lost, folds = 1000, 20, 0, 0
     for _ in range(n_searches):
         table = spread * rng.normal(size=(n_trials, 1)) + rng.normal(size=(1, K)) + rng.normal(size=(n_trials, K))
         history, stopped = History(), set()
@@ -427,6 +440,15 @@ def test_new_trials_come_before_folds_that_may_be_superfluous(ordered: bool, n_w
     assert len(pool.jobs) <= (1 + most) * counted
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_as_long_as_nothing_can_be_stopped_all_folds_of_a_trial_go_first(ordered: bool) -> None:
+    delivery = Delivery.in_order(4) if ordered else Delivery.on_arrival()
+    pool = Simulated(4, lambda n: 0)
+    simulate(pool, delivery, n_trials=9)
+    first_three = [(job.evaluation.trial.number, job.fold) for job in pool.jobs[: 3 * K]]
+    assert first_three == [(number, fold) for number in range(3) for fold in fold_order(number, K)]
+
+
 class StopAfter:
     """Stops every trial after so many folds; knows nothing of a history."""
 
@@ -570,7 +592,8 @@ def test_one_worker_fits_nothing_beyond_the_decision(prune_folds: Any, random_st
     )
     results = search.fit(X, Y).cv_results_
     assert file.stat().st_size == results["n_splits_done"].sum()
-    assert (file.stat().st_size < 15 * K) == bool(prune_folds)
+    if random_state == 0:  # other seeds may find better and better trials
+        assert (file.stat().st_size < 15 * K) == bool(prune_folds)
 
 
 @pytest.mark.parametrize("random_state", [0, None])
@@ -582,7 +605,7 @@ def test_the_table_shows_what_was_seen(prune_folds: Any, n_jobs: int, random_sta
         warnings.simplefilter("error")  # nan of folds that were not run are nothing to warn of
         results = search.fit(X, Y).cv_results_
     table, status = split_table(results), results["status"]
-    assert set(status) == {"ok", "pruned"}
+    assert set(status) == {"ok", "pruned"} or (random_state is None and set(status) == {"ok"})
     np.testing.assert_array_equal((~np.isnan(table)).sum(axis=1), results["n_splits_done"])
     np.testing.assert_array_equal(results["n_splits_done"] == K, status == "ok")
     medians = [statistics.median(column) for column in table[status == "ok"].T]
@@ -594,11 +617,11 @@ def test_the_table_shows_what_was_seen(prune_folds: Any, n_jobs: int, random_sta
         expected = np.mean(scores) if len(seen) == K else adjusted
         assert results["mean_test_score"][row] == pytest.approx(expected, rel=1e-12)
         assert results["std_test_score"][row] == pytest.approx(np.std(scores[seen]), abs=1e-15)
-    told = next(record for record in search.history_ if record["status"] == "pruned")
-    row = told["trial"]
-    assert status[row] == "pruned"
-    assert results["n_splits_done"][row] == told["n_splits_done"]
-    assert results["mean_fit_time"][row] == pytest.approx(told["fit_time"] / told["n_splits_done"])
+    for told in search.history_:
+        row = told["trial"]
+        assert told["status"] == status[row]
+        assert told["n_splits_done"] == results["n_splits_done"][row]
+        assert results["mean_fit_time"][row] == pytest.approx(told["fit_time"] / told["n_splits_done"])
 
 
 @pytest.mark.parametrize("prune_folds", [True, "median"])
