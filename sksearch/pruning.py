@@ -142,10 +142,10 @@ def fold_order(number: int, n_folds: int) -> list[int]:
 
 def _running_means(outcome: Outcome, model: FoldModel) -> list[float]:
     """Fold-adjusted means over the first 1, 2, ... folds that the trial has."""
-    scores = [math.nan] * len(outcome.fold_scores)
-    means = []
-    for fold in fold_order(outcome.evaluation.trial.number, len(scores)):
+    above, usual = 0.0, sum(model.effects) / len(model.effects)
+    means: list[float] = []
+    for fold in fold_order(outcome.evaluation.trial.number, len(model.effects)):
         if not math.isnan(outcome.fold_scores[fold]):
-            scores[fold] = outcome.fold_scores[fold]
-            means.append(model.adjusted_mean(scores))
+            above += outcome.fold_scores[fold] - model.effects[fold]
+            means.append(above / (len(means) + 1) + usual)
     return means

@@ -756,6 +756,35 @@ def test_verbose_says_that_the_number_of_fits_is_a_bound(capsys: pytest.CaptureF
     assert "totalling 20 fits" in capsys.readouterr().out
 
 
+class Tasks:
+    """A callback of scikit-learn >= 1.9 that counts the fits it hears of."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = 0, 0
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        pass
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        self.begun += context.task_name == "candidate-split-evaluation"
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        self.ended += context.task_name == "candidate-split-evaluation"
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2] if hasattr(BayesSearchCV, "set_callbacks") else [])
+def test_callbacks_hear_of_every_fit_and_of_its_end(n_jobs: int, tmp_path: Path) -> None:
+    tasks, file = Tasks(), tmp_path / "fits"
+    search = BayesSearchCV(Noisy(file=str(file)), SPACE, n_iter=15, n_jobs=n_jobs, refit=False, random_state=0)
+    with joblib.parallel_config(backend="threading"):
+        results = search.set_callbacks(tasks).fit(X, Y).cv_results_
+    assert tasks.begun == tasks.ended == file.stat().st_size
+    assert results["n_splits_done"].sum() <= tasks.begun < 15 * K
+
+
 # --- Ctrl-C -----------------------------------------------------------------------------------------
 
 
