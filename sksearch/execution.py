@@ -322,8 +322,8 @@ class Desk:
 
     Jobs leave in the order of asking, folds of one evaluation together, so few evaluations are
     under way at once and the sampler knows almost everything. With a rule that stops evaluations
-    they leave fold by fold (`_next_folds`), and what comes back of an evaluation after its outcome was
-    decided is discarded.
+    they leave fold by fold (`_next_folds`), and what comes back of an evaluation after its outcome
+    was decided is discarded.
     """
 
     def __init__(
@@ -388,10 +388,11 @@ class Desk:
         """Folds that will be needed, as far as can be known.
 
         First those of evaluations that nothing can stop yet; then the next fold of the oldest
-        evaluation that has none running; then a new evaluation (so there are at most as many as workers); and only
-        then, rather than have a worker idle, a fold that an earlier one may make superfluous.
-        Nothing but the first kind waits at a worker while another fit runs: with second units the same 99 folds took
-        11.4 s in place of 8.9 (fits of 150 ms, two workers), because half as many again were run and discarded.
+        evaluation that has none running; then a new evaluation (so about as many as workers are
+        under way); and only then, rather than have a worker idle, a fold that an earlier one may make
+        superfluous. Nothing but the first kind waits at a worker while another fit runs: with second
+        units the same 99 folds took 11.4 s in place of 8.9 (fits of 150 ms, two workers), because
+        half as many again were run and discarded.
         """
         unit: list[Job] = []
         for under_way in self._under_way.values():

@@ -38,12 +38,13 @@ class FoldModel:
     -----
     b_k is the median of column k of Y, so one outlying trial moves none of them. s2 is the residual
     mean square of the two-way table without replication, sum (y_ik - y_i. - y_.k + y_..)^2 /
-    ((m' - 1)(K - 1)), over the best half m' >= 3 of the complete trials (bad ones differ in more than noise).
-    It is at least (1e-7 max|y|)^2, and that with a single fold, where there is nothing to estimate.
+    ((m' - 1)(K - 1)), over the best half m' >= 3 of the complete trials (bad ones differ in more
+    than noise). It is at least (1e-7 max|y|)^2; with a single fold, where there is nothing to
+    estimate, it is that.
 
     References
     ----------
-    H. Scheffe (1959): The Analysis of Variance, section 4.2 (the two-way layout with one observation per cell).
+    H. Scheffe (1959): The Analysis of Variance, chapter 4 (the two-way layout, one observation per cell).
 
     Examples
     --------

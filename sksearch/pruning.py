@@ -87,11 +87,11 @@ class MedianRule:
 
     Amazon SageMaker's early stopping ("Auto"), with folds in place of epochs. There a training job
     is stopped after an epoch if its objective is worse than the median, over the previous jobs, of
-    the running average of the objective up to that epoch. A fold is not better than the one before as an epoch
-    is, so here the running mean of the trial is what is compared (as in Golovin et al. 2017, section
-    3.2.2, the strict inequality); and trials begin with different folds, so all running means are fold-adjusted
-    (:class:`~sksearch.folds.FoldModel`). The others are the complete and the pruned trials that
-    got as far, each with its first k folds; failed ones do not count.
+    the running average of the objective up to that epoch. A fold is no progress over the one before
+    as an epoch is, so here it is the running mean of the trial that is compared; the inequality is
+    strict, as in Golovin et al. (2017), section 3.2.2. Trials begin with different folds, so all
+    running means are fold-adjusted (:class:`~sksearch.folds.FoldModel`). The others are the complete
+    and the pruned trials that got as far, each with its first k folds; failed ones do not count.
 
     References
     ----------

@@ -69,9 +69,10 @@ class BayesSearchCV(AdaptiveSearchCV):
     prune_folds : bool or 'median', default=True
         Whether a trial whose first folds say that it will hardly be the best is spared the others.
         True: it is stopped once its chance to beat the best complete trial, compared on the same
-        folds, is below 5 %. 'median': Amazon SageMaker's rule, once its running mean is below the median of
-        the other trials'. Nothing is stopped before three trials are complete, the best is always
-        complete, and the model learns from stopped trials too. With False every trial is evaluated on all folds.
+        folds, is below 5 %. 'median': Amazon SageMaker's rule, once its running mean is below the
+        median of the other trials'. Nothing is stopped before three trials are complete, the best is
+        always complete, and the model learns from stopped trials too. After a failed fold the others
+        are not run either. With False every trial is evaluated on all folds.
 
     Attributes
     ----------
@@ -79,10 +80,10 @@ class BayesSearchCV(AdaptiveSearchCV):
         As scikit-learn's GridSearchCV, one row for each trial in the order they were decided, and
         `status` ("ok", "pruned" or "failed"), `n_splits_done`, `start_time` and `end_time` (seconds
         since the search began), `posterior_mean_test_score` and `posterior_std_test_score` (the
-        model's view of the trial after the search). Folds that were not run are nan. The mean score of a
-        pruned trial is fold-adjusted: the mean, over the folds it has, of the difference to the
-        median of that fold over all complete trials, plus the mean of these medians. Pruned trials rank after all
-        complete ones, and failed ones last.
+        model's view of the trial after the search). Folds that were not run are nan. The mean score
+        of a pruned trial is fold-adjusted: the mean, over the folds it has, of the difference to the
+        median of that fold over all complete trials, plus the mean of these medians. Pruned trials
+        rank after all complete ones, and failed ones last.
     best_estimator_ : estimator
         Fitted with the best parameters on all data, if `refit`.
     best_score_ : float
@@ -110,10 +111,10 @@ class BayesSearchCV(AdaptiveSearchCV):
     log expected improvement (Ament et al. 2023), averaged over imagined outcomes of the trials under
     way (Snoek et al. 2012). The details are in :class:`sksearch.samplers.BayesSampler`.
 
-    Folds of a trial are run one after another as far as there is other work for the workers; trials begin with
-    different folds. With d the mean difference to the best complete trial over the k folds seen of K,
-    the rest is not run if Phi(d / se) < 0.05, where se^2 = 2 s^2 (1/k - 1/K) and s^2 is the residual mean
-    square of the table trials x folds.
+    The folds of a trial are run one after another as far as there is other work for the workers;
+    trials begin with different folds. With d the mean difference to the best complete trial over the
+    k folds seen of K, the rest is not run if Phi(d / se) < 0.05, where se^2 = 2 s^2 (1/k - 1/K) and
+    s^2 is the residual mean square of the table trials x folds.
 
     References
     ----------
