@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -224,11 +225,11 @@ class SearchCV(BaseSearchCV):
         raise_or_warn_about_failures(scikit_learn_records(history.outcomes), self.error_score)
         results = self._results(problem, plan, history)
         refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
-        self._set_best(results, refit_metric)
         self.scorer_ = scorers_by_name(problem.scorer) or problem.scorer
-        self.cv_results_ = results
+        self._forget_best()
+        self.cv_results_ = results  # there already when a callable `refit` raises
         self.history_ = as_records(history)
-        self.__dict__.pop("best_estimator_", None)
+        self._set_best(results, refit_metric)
         if self.refit:
             self._refit_best(problem, plan, tasks)
         tasks.end()
@@ -289,6 +290,11 @@ class SearchCV(BaseSearchCV):
             self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
 
+    def _forget_best(self) -> None:
+        """Drop what an earlier fit chose."""
+        for name in ("best_estimator_", "best_index_", "best_params_", "best_score_"):
+            self.__dict__.pop(name, None)
+
     def _refit(self, problem: Problem, plan: Plan) -> None:  # noqa: ARG002 - a hook
         """Fit `best_estimator_`, which has the best parameters set, on all data."""
         if problem.y is not None:
@@ -300,13 +306,14 @@ class SearchCV(BaseSearchCV):
         """After Ctrl-C: set the results of all completed trials; there is no refit."""
         self.stop_reason_ = "interrupted"
         self.history_ = as_records(history)
-        for name in ("best_estimator_", "cv_results_", "best_index_", "best_params_", "best_score_"):
-            self.__dict__.pop(name, None)
+        self._forget_best()
+        self.__dict__.pop("cv_results_", None)
         if history.outcomes:
             results = self._results(problem, plan, history)
             refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
-            self._set_best(results, refit_metric)
             self.cv_results_ = results
+            with suppress(Exception):  # a callable `refit` may find nothing to choose among so few
+                self._set_best(results, refit_metric)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Fitted, unless the last search or its refit was cut short: then predict asks for a new fit."""
