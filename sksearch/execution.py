@@ -37,7 +37,10 @@ Raw: TypeAlias = dict[str, Any]
 RunUnit: TypeAlias = Callable[[Sequence[Any]], list[Raw]]
 """What a worker calls: prepared jobs in, one `Raw` for each out, in order."""
 
-StopReason: TypeAlias = Literal["budget", "exhausted"]
+StopReason: TypeAlias = Literal["budget", "exhausted", "callback"]
+
+Stop: TypeAlias = Callable[[History], StopReason | None]
+"""A stopping rule, asked after each delivery; with a reason the search asks for nothing more."""
 
 _logger = logging.getLogger("sksearch")
 
@@ -313,7 +316,12 @@ class Desk:
 
     Jobs leave in the order of asking, folds of one evaluation together, so few evaluations are
     under way at once and the sampler knows almost everything.
+
+    Once the stopping rule gives a reason nothing more is asked; what was asked is run to its end, so that
+    with a seed the result does not depend on how far it was. The rule hears of those outcomes, too.
     """
+
+    stop_reason: StopReason | None = None
 
     def __init__(
         self,
@@ -324,6 +332,7 @@ class Desk:
         objective: Callable[[Scores], float],
         entropy: int,
         delivery: Delivery,
+        stop: Stop | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._history = history
@@ -331,6 +340,7 @@ class Desk:
         self._objective = objective
         self._entropy = entropy
         self._delivery = delivery
+        self._stop = stop
         self._jobs: deque[Job] = deque()
         self._folds: dict[Evaluation, list[FoldScore]] = {}
         self._complete: dict[Evaluation, Outcome] = {}
@@ -373,14 +383,18 @@ class Desk:
         history, window = self._history, self._delivery.window
         if self._delivery.ordered and window is not None:
             while len(history.outcomes) <= len(history.evaluations) - window:
-                if not self._deliver_next():
+                if self.stop_reason is not None or not self._deliver_next():
                     return False
         elif self._nothing_to_ask_at == (len(history.outcomes) if self._delivery.adaptive else -1):
             return False
-        while (evaluation := self._scheduler.ask(history, self._rng(len(history.trials)))) is None:
+        while self.stop_reason is None:
+            if (evaluation := self._scheduler.ask(history, self._rng(len(history.trials)))) is not None:
+                break
             self._nothing_to_ask_at = len(history.outcomes) if self._delivery.adaptive else -1
             if window is None or not self._deliver_next():
                 return False
+        else:
+            return False
         history.asked(evaluation)
         _logger.debug("asked: %s", evaluation)
         self._folds[evaluation] = []
@@ -407,14 +421,19 @@ class Desk:
             while self._deliver_next():
                 pass
 
-    def drain(self) -> None:
-        """Deliver every complete outcome, in order: nothing more will be asked."""
+    def drain(self, *, aborted: bool = False) -> None:
+        """Deliver every complete outcome, in order: nothing more will be asked. `aborted`: behind the rule's back."""
+        if aborted:
+            self._stop = None
         for evaluation in [asked for asked in self._history.pending if asked in self._complete]:
             self._tell(self._complete.pop(evaluation))
 
     def _tell(self, outcome: Outcome) -> None:
         self._history.told(outcome)
         _logger.debug("told: trial %d, %s, score %r", outcome.evaluation.trial.number, outcome.status, outcome.score)
+        if self._stop is not None:
+            reason = self._stop(self._history)
+            self.stop_reason = self.stop_reason or reason
 
     def _deliver_next(self) -> bool:
         """Deliver the outcome that is next in the order of asking, if it is complete."""
@@ -453,8 +472,11 @@ def run_search(scheduler: Scheduler, pool: JobPool, history: History, desk: Desk
             while pool.free and (unit := desk.next_unit(pool.n_workers, worker_idle=pool.worker_idle)):
                 pool.submit(unit)
             if pool.idle:
+                desk.drain()
+                if desk.stop_reason is not None:
+                    return desk.stop_reason
                 return "budget" if scheduler.done(history) else "exhausted"
             for score in pool.next_done():
                 desk.collect(score)
     finally:
-        desk.drain()
+        desk.drain(aborted=True)

@@ -29,7 +29,7 @@ from sksearch._sklearn import (
     scorers_by_name,
 )
 from sksearch.evaluate import Evaluator, Growing, Split, Task
-from sksearch.execution import Delivery, Desk, JobPool, run_search
+from sksearch.execution import Delivery, Desk, JobPool, Stop, run_search
 from sksearch.results import as_records, last_outcomes, scikit_learn_records
 from sksearch.schedulers.protocol import Scheduler
 from sksearch.trials import FailedScore, History, Job, Outcome, Scores
@@ -51,6 +51,8 @@ class Problem:
     cv: Any
     n_splits: int
     n_workers: int
+    callbacks: Sequence[Callable[[Any], Any]] = ()
+    """To be called after each trial; only BayesSearchCV has them."""
 
     @cached_property
     def splits(self) -> list[Split]:
@@ -79,6 +81,7 @@ class Plan:
     searched: Any
     """The search space as the user gave it: its values may be estimators with callbacks."""
     growing: Growing | None = None
+    stop: Stop | None = None
 
 
 class SearchCV(BaseSearchCV):
@@ -116,14 +119,14 @@ class SearchCV(BaseSearchCV):
             After Ctrl-C: the workers are stopped, and the results of all completed trials are set.
         """
         other = self._other_fit()
-        return self._fit(X, y, **params) if other is None else other(self, X, y, **params)  # type: ignore[no-any-return]  # scikit-learn is untyped
+        return self._fit(X, y, params) if other is None else other(self, X, y, **params)  # type: ignore[no-any-return]  # scikit-learn is untyped
 
     def _other_fit(self) -> Callable[..., Any] | None:
         """A `fit` to be used in place of ours, if any."""
         return None
 
     @fit_context(prefer_skip_nested_validation=False)
-    def _fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def _fit(self, X: Any, y: Any, params: Mapping[str, Any], callbacks: Sequence[Callable[[Any], Any]] = ()) -> Self:
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
@@ -143,6 +146,7 @@ class SearchCV(BaseSearchCV):
             cv=self._checked_cv_orig,
             n_splits=self.n_splits_,
             n_workers=joblib.effective_n_jobs(self.n_jobs),
+            callbacks=callbacks,
         )
         plan = self._plan(problem)
         history = self._search(problem, plan, tasks)
@@ -168,6 +172,7 @@ class SearchCV(BaseSearchCV):
             objective=self._objective,
             entropy=plan.entropy,
             delivery=plan.delivery,
+            stop=plan.stop,
         )
         task_ids = {"next": 0}
 
