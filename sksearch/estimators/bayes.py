@@ -156,7 +156,8 @@ class BayesSearchCV(AdaptiveSearchCV):
         "n_points": [Interval(Integral, 1, None, closed="left"), None],
         "optimizer_kwargs": [dict, None],
     }
-    __metadata_request__fit: ClassVar[dict[str, str]] = {"callback": UNUSED}  # an argument, no metadata
+    # The first is the splitter's to request, the second no metadata at all.
+    __metadata_request__fit: ClassVar[dict[str, str]] = {"groups": UNUSED, "callback": UNUSED}
 
     def __init__(
         self,
@@ -197,7 +198,7 @@ class BayesSearchCV(AdaptiveSearchCV):
         self.n_points = n_points
         self.optimizer_kwargs = optimizer_kwargs
 
-    def fit(self, X: Any, y: Any = None, *, callback: Any = None, **params: Any) -> Self:
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, callback: Any = None, **params: Any) -> Self:
         """Search, and refit the best candidate on all data.
 
         Parameters
@@ -207,6 +208,8 @@ class BayesSearchCV(AdaptiveSearchCV):
             precomputed kernel or distance matrix the shape is (n_samples, n_samples).
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target; None for unsupervised learning.
+        groups : array-like of shape (n_samples,), default=None
+            For the splitter.
         callback : callable or list of callables, default=None
             Each is called after every completed trial, in this process, with an
             `scipy.optimize.OptimizeResult` of all trials so far, as in scikit-optimize: `x`, `fun`,
@@ -216,8 +219,8 @@ class BayesSearchCV(AdaptiveSearchCV):
             reported in the order in which they were started.
         **params : dict of str -> object
             Passed to `fit` of the estimator, to the scorer and to the splitter, as scikit-learn does
-            it: without metadata routing `groups` goes to the splitter and `sample_weight` also to
-            the scorers that accept it; with routing each goes where it was requested.
+            it: without metadata routing `sample_weight` goes to the scorers that accept it, too; with
+            routing each goes where it was requested.
 
         Returns
         -------
@@ -231,6 +234,8 @@ class BayesSearchCV(AdaptiveSearchCV):
         KeyboardInterrupt
             After Ctrl-C: the workers are stopped, and the results of all completed trials are set.
         """
+        if groups is not None:
+            params["groups"] = groups
         return self._fit(X, y, params, check_callbacks(callback))  # type: ignore[no-any-return]  # scikit-learn is untyped
 
     @property
