@@ -72,9 +72,9 @@ class OneStandardError:
     Parameters
     ----------
     complexity : str, callable or None, default=None
-        What makes a trial simple. The name of a parameter: smaller values are simpler, and None
-        (as in `max_depth=None`, no limit) is simplest of none; with a minus in front
-        (`"-clf__alpha"`) larger values are simpler. A callable: its value for the dict of parameters,
+        What makes a trial simple. The name of a parameter: smaller values are simpler; with
+        a minus in front (`"-clf__alpha"`) larger ones. None as a value (`max_depth=None`: no limit) is
+        less simple than any number. A callable: its value for the dict of parameters,
         smaller is simpler. None: the mean time of a fit, which depends on the machine and its load.
     metric : str or None, default=None
         Which score counts, needed where the search has several metrics.

@@ -70,7 +70,8 @@ class BayesSearchCV(AdaptiveSearchCV):
         model sees every trial at once.
     initial_params : list of dicts, default=None
         Parameters to try first. A dict may leave names out; they are drawn at random. The
-        estimator's own current parameters come before them, as far as they lie in the space.
+        estimator's own current parameters come before them, as far as they lie in the space. Those of
+        a dict of `search_spaces` that has had its number of trials are left out.
     n_initial_points : int or 'auto', default='auto'
         Trials before the model is asked, those of `initial_params` among them: a scrambled Sobol
         sequence. 'auto' takes enough to fit a lengthscale for each parameter and to keep all workers
