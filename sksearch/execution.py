@@ -383,7 +383,7 @@ class Desk:
         history, window = self._history, self._delivery.window
         if self._delivery.ordered and window is not None:
             while len(history.outcomes) <= len(history.evaluations) - window:
-                if self.stop_reason is not None or not self._deliver_next():
+                if not self._deliver_next():
                     return False
         elif self._nothing_to_ask_at == (len(history.outcomes) if self._delivery.adaptive else -1):
             return False

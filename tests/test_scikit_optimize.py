@@ -23,11 +23,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC, LinearSVC
 
 from sksearch import BayesSearchCV
+from sksearch.execution import Delivery, Desk
 from sksearch.gp.maximize import Domain, keys
-from sksearch.samplers import BayesSampler
+from sksearch.samplers import BayesSampler, FixedSampler
 from sksearch.samplers.quotas import Quotas
+from sksearch.schedulers.full import FullScheduler
 from sksearch.space import Categorical, Integer, Real, Space, parse_dimension
-from sksearch.trials import Evaluation, History, Outcome, Trial
+from sksearch.trials import Evaluation, FoldScore, History, Outcome, Trial
 
 X, Y = make_classification(n_samples=60, n_features=4, random_state=0)
 GROUPS = np.arange(60) % 5
@@ -122,7 +124,7 @@ def test_models_of_a_pipeline_each_with_a_number_of_trials_and_a_callback_that_s
 
 BRANCHES: list[dict[str, Any]] = [
     {"a": (0.0, 1.0)},
-    {"a": (0.0, 0.5), "b": ["x", "y", "z"]},
+    {"b": ["x", "y", "z"], "a": (0.0, 0.5)},  # not in the order of the names
     {"b": ["x", "y"]},
     {"a": [0.1, 0.2, 0.3], "c": (1, 9)},
     {"c": (1, 10_000, "log-uniform")},
@@ -192,6 +194,12 @@ def test_given_parameters_of_a_dict_that_has_had_its_trials_are_left_out() -> No
     ).fit(X, Y)
     assert branch_counts(search, spaces) == [1, 4]
     assert {"a": 0.4, "b": "z"} in search.cv_results_["params"]
+    spaces = [BRANCHES[0], BRANCHES[4]]
+    given = [{"a": 0.1}, {"a": 0.2}, {"a": 0.3}, {"c": 77}]
+    search = BayesSearchCV(Flat(a=5.0), [(spaces[0], 1), (spaces[1], 4)], initial_params=given, cv=2, random_state=0)
+    assert branch_counts(search.fit(X, Y), spaces) == [1, 4]
+    assert search.cv_results_["params"][1] == {"a": 0.1}
+    assert {"c": 77} in search.cv_results_["params"]
 
 
 def closed_by_hand(space: Space, params: list[dict[str, Any]], quotas: list[int]) -> set[int]:
@@ -225,6 +233,7 @@ def test_no_sequence_of_suggestions_exceeds_a_quota_and_none_ends_early(
         params = sampler.suggest(history, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,))))
         if params is None:
             break
+        assert number < sum(quotas)
         asked = [trial.params for trial in history.trials]
         assert params not in asked
         assert closed_by_hand(space, [*asked, params], quotas) >= closed_by_hand(space, asked, quotas)
@@ -448,7 +457,7 @@ def test_callbacks_see_every_trial_as_it_is_completed(n_jobs: int, seed: int | N
         assert result.func_vals == pytest.approx(expected, abs=1e-12)
         assert result.fun == result["fun"] == min(result.func_vals)
         assert result.x == result.x_iters[int(np.argmin(result.func_vals))]
-        assert [column.name for column in result.space.columns] == ["a", "b"]
+        assert [column.name for column in result.space.columns] == ["b", "a"]
     last = [[params["a"], params["b"]] for params in search.cv_results_["params"]]
     assert sorted(calls[-1].x_iters) == sorted(last)
     if seed is not None:
@@ -567,6 +576,26 @@ def test_ctrl_c_in_a_callback_keeps_the_trials() -> None:
 def test_unusable_callbacks_are_refused_before_any_fit(callback: Any) -> None:
     with pytest.raises(ValueError, match="callback must be a callable or a list of callables, got"):
         BayesSearchCV(NeverFitted(), BRANCHES[0]).fit(X, Y, callback=callback)
+
+
+def test_the_rule_is_not_asked_behind_an_exception() -> None:
+    for aborted, expected in ((True, []), (False, [1])):
+        asked: list[int] = []
+        history = History()
+        desk = Desk(
+            FullScheduler(FixedSampler([{"a": 0.1}, {"a": 0.2}])),
+            history,
+            n_folds=1,
+            objective=float,  # type: ignore[arg-type]
+            entropy=0,
+            delivery=Delivery.in_order(2),
+            stop=lambda history, asked=asked: asked.append(len(history.outcomes)),
+        )
+        (_, second) = [desk.next_unit(2, worker_idle=True)[0] for _ in range(2)]
+        desk.collect(FoldScore(job=second, test_scores=0.5, fit_time=0.0, score_time=0.0))
+        assert (asked, len(history.outcomes)) == ([], 0)  # it waits for the first
+        desk.drain(aborted=aborted)
+        assert (asked, len(history.outcomes)) == (expected, 1)
 
 
 # --- attributes -----------------------------------------------------------------------------------------------------
