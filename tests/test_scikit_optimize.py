@@ -656,7 +656,9 @@ def test_a_search_with_quotas_nests() -> None:
 
 
 def test_positions_and_order_of_arguments() -> None:
-    assert list(inspect.signature(BayesSearchCV).parameters)[-2:] == ["n_points", "optimizer_kwargs"]
+    names = list(inspect.signature(BayesSearchCV).parameters)
+    start = names.index("n_initial_points")
+    assert names[start : start + 3] == ["n_initial_points", "n_points", "optimizer_kwargs"]
     assert list(inspect.signature(BayesSearchCV.fit).parameters) == ["self", "X", "y", "groups", "callback", "params"]
 
 
