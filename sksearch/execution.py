@@ -39,7 +39,10 @@ Raw: TypeAlias = dict[str, Any]
 RunUnit: TypeAlias = Callable[[Sequence[Any]], list[Raw]]
 """What a worker calls: prepared jobs in, one `Raw` for each out, in order."""
 
-StopReason: TypeAlias = Literal["budget", "exhausted"]
+StopReason: TypeAlias = Literal["budget", "exhausted", "callback"]
+
+Stop: TypeAlias = Callable[[History], StopReason | None]
+"""A stopping rule, asked after each delivery; with a reason the search asks for nothing more."""
 
 _logger = logging.getLogger("sksearch")
 
@@ -324,7 +327,12 @@ class Desk:
     under way at once and the sampler knows almost everything. With a rule that stops evaluations
     they leave fold by fold (`_next_folds`), and what comes back of an evaluation after its outcome
     was decided is discarded.
+
+    Once the stopping rule gives a reason nothing more is asked; what was asked is run to its end, so
+    that with a seed the result does not depend on how far it was. The rule hears of those outcomes, too.
     """
+
+    stop_reason: StopReason | None = None
 
     def __init__(
         self,
@@ -336,6 +344,7 @@ class Desk:
         entropy: int,
         delivery: Delivery,
         rule_of: RuleOf | None = None,
+        stop: Stop | None = None,
     ) -> None:
         if rule_of is not None and not delivery.adaptive:
             raise ValueError("a rule decides by outcomes, and Delivery.fixed() waits for none; use Delivery.in_order.")
@@ -347,6 +356,7 @@ class Desk:
         self._delivery = delivery
         self._rule_of = rule_of
         self._rule_at: tuple[int, FoldRule | None] = (-1, None)
+        self._stop = stop
         self._jobs: deque[Job] = deque()
         self._under_way: dict[Evaluation, UnderWay] = {}
         self._complete: dict[Evaluation, Outcome] = {}
@@ -424,10 +434,14 @@ class Desk:
                     return False
         elif self._nothing_to_ask_at == (len(history.outcomes) if self._delivery.adaptive else -1):
             return False
-        while (evaluation := self._scheduler.ask(history, self._rng(len(history.trials)))) is None:
+        while self.stop_reason is None:
+            if (evaluation := self._scheduler.ask(history, self._rng(len(history.trials)))) is not None:
+                break
             self._nothing_to_ask_at = len(history.outcomes) if self._delivery.adaptive else -1
             if window is None or not self._deliver_next():
                 return False
+        else:
+            return False
         history.asked(evaluation)
         _logger.debug("asked: %s", evaluation)
         self._start(evaluation)
@@ -475,14 +489,19 @@ class Desk:
             while self._deliver_next():
                 pass
 
-    def drain(self) -> None:
-        """Deliver every complete outcome, in order: nothing more will be asked."""
+    def drain(self, *, aborted: bool = False) -> None:
+        """Deliver every complete outcome, in order: nothing more will be asked. `aborted`: behind the rule's back."""
+        if aborted:
+            self._stop = None
         for evaluation in [asked for asked in self._history.pending if asked in self._complete]:
             self._tell(self._complete.pop(evaluation))
 
     def _tell(self, outcome: Outcome) -> None:
         self._history.told(outcome)
         _logger.debug("told: trial %d, %s, score %r", outcome.evaluation.trial.number, outcome.status, outcome.score)
+        if self._stop is not None:
+            reason = self._stop(self._history)
+            self.stop_reason = self.stop_reason or reason
 
     def _deliver_next(self) -> bool:
         """Deliver the outcome that is next in the order of asking, if it is complete."""
@@ -509,8 +528,11 @@ def run_search(scheduler: Scheduler, pool: JobPool, history: History, desk: Desk
             while pool.free and (unit := desk.next_unit(pool.n_workers, worker_idle=pool.worker_idle)):
                 pool.submit(unit)
             if pool.idle:
+                desk.drain()
+                if desk.stop_reason is not None:
+                    return desk.stop_reason
                 return "budget" if scheduler.done(history) else "exhausted"
             for score in pool.next_done():
                 desk.collect(score)
     finally:
-        desk.drain()
+        desk.drain(aborted=True)

@@ -29,7 +29,7 @@ PACKAGE = ROOT / "sksearch"
 
 # Lowest first; a part may import parts of lower lines and itself, never its neighbours.
 LAYERS = (
-    ("_sklearn", "gp", "laststep", "scratch", "trials", "warmstarts"),
+    ("_sklearn", "gp", "laststep", "scratch", "selection", "trials", "warmstarts"),
     ("folds", "payload", "spool"),
     ("pruning", "resources", "space"),
     ("samplers", "underway"),
@@ -49,6 +49,7 @@ ALLOWED = {
     "samplers": DEPENDENCIES - {"joblib"},
     "schedulers": DEPENDENCIES - {"joblib", "sklearn"},
     "execution": DEPENDENCIES - {"sklearn"},
+    "selection": {"numpy"},
     "payload": DEPENDENCIES | {"cloudpickle"},  # which joblib requires since 1.6, and carried before
     "spool": DEPENDENCIES | {"cloudpickle"},
     "": set(),
@@ -276,6 +277,7 @@ def exports(module: str) -> Collection[str]:
 
 # What people call with keywords has numpydoc's sections.
 DOCUMENTED = public_objects("sksearch") | public_objects("sksearch.space", ("Real", "Integer", "Categorical"))
+DOCUMENTED |= public_objects("sksearch.selection", ("posterior_mean", "OneStandardError"))
 PUBLIC = DOCUMENTED | public_objects("sksearch.samplers") | public_objects("sksearch.schedulers")
 
 
@@ -350,6 +352,7 @@ def test_public_classes_have_a_section_of_examples(name: str):
     [
         ("sksearch", {"GridSearchCV", "RandomizedSearchCV", "BayesSearchCV", "HyperbandSearchCV"}),
         ("sksearch.space", {"Real", "Integer", "Categorical"}),
+        ("sksearch.selection", {"posterior_mean", "one_standard_error"}),
         ("sksearch.samplers", {"Sampler", "BayesSampler"}),
         ("sksearch.schedulers", {"Scheduler"}),
     ],

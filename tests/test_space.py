@@ -819,9 +819,18 @@ def test_a_list_of_two_numbers_is_two_values_and_warns_where_a_tuple_is_a_range(
         dimension = parse_range([10, 1])
     assert dimension == parse([10, 1])
     assert dimension.n_levels == 2
+    with pytest.warns(UserWarning, match=r"the list \[1, 10\] is two values"):  # an array is a range there, too
+        parse_range(np.array([1, 10]))
 
 
-@pytest.mark.parametrize("values", [[1, 2, 3], [1, None], [True, False], [5, 5], [1, math.inf], np.array([1, 2])])
+@pytest.mark.parametrize("values", [[1, 10, "log-uniform"], [0.1, 1.0, "uniform"], [1, 10, "log-uniform", 2]])
+def test_a_list_that_names_a_prior_is_refused_where_a_tuple_is_a_range(values):
+    with pytest.raises(ValueError, match=rf"parameter 'alpha': .* write \({values[0]}, {values[1]}, '{values[2]}'\)"):
+        parse_range(values)
+    assert parse(values).n_levels == len(values)
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], [1, None], [True, False], [5, 5], [1, math.inf], np.array([1, 2, 3])])
 def test_other_lists_do_not_warn(values):
     parse_range(values)
 

@@ -18,9 +18,9 @@ from sksearch.trials import History, Outcome, Params
 class AdaptiveSearchCV(SearchCV):
     """A search whose next trial depends on the outcomes so far."""
 
-    def _delivery(self, problem: Problem) -> Delivery:
+    def _delivery(self, problem: Problem, random_state: Any) -> Delivery:
         """Reproducible with a seed, never waiting without one."""
-        return Delivery.on_arrival() if self.random_state is None else Delivery.in_order(problem.n_workers)
+        return Delivery.on_arrival() if random_state is None else Delivery.in_order(problem.n_workers)
 
     def _start(self, space: Space, estimator: Any) -> list[Params]:
         """The estimator's own parameters, as far as they lie in the space, then `initial_params`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -28,7 +29,7 @@ from sksearch._sklearn import (
     scorers_by_name,
 )
 from sksearch.evaluate import Evaluator, Growing, Split, Task
-from sksearch.execution import Delivery, Desk, JobPool, run_search
+from sksearch.execution import Delivery, Desk, JobPool, Stop, run_search
 from sksearch.pruning import RuleOf
 from sksearch.results import as_records, blank_unseen, last_outcomes, padded_records, scikit_learn_records
 from sksearch.schedulers.protocol import Scheduler
@@ -51,6 +52,8 @@ class Problem:
     cv: Any
     n_splits: int
     n_workers: int
+    callbacks: Sequence[Callable[[Any], Any]] = ()
+    """To be called after each trial; only BayesSearchCV has them."""
 
     @cached_property
     def splits(self) -> list[Split]:
@@ -86,6 +89,8 @@ class Plan:
     def n_fits_known(self) -> bool:
         """Whether it will run `n_fits` fits exactly."""
         return self.growing is None and self.rule_of is None
+
+    stop: Stop | None = None
 
 
 class SearchCV(BaseSearchCV):
@@ -123,14 +128,14 @@ class SearchCV(BaseSearchCV):
             After Ctrl-C: the workers are stopped, and the results of all completed trials are set.
         """
         other = self._other_fit()
-        return self._fit(X, y, **params) if other is None else other(self, X, y, **params)  # type: ignore[no-any-return]  # scikit-learn is untyped
+        return self._fit(X, y, params) if other is None else other(self, X, y, **params)  # type: ignore[no-any-return]  # scikit-learn is untyped
 
     def _other_fit(self) -> Callable[..., Any] | None:
         """A `fit` to be used in place of ours, if any."""
         return None
 
     @fit_context(prefer_skip_nested_validation=False)
-    def _fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def _fit(self, X: Any, y: Any, params: Mapping[str, Any], callbacks: Sequence[Callable[[Any], Any]] = ()) -> Self:
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = check_method_params(X, params=params)
@@ -150,6 +155,7 @@ class SearchCV(BaseSearchCV):
             cv=self._checked_cv_orig,
             n_splits=self.n_splits_,
             n_workers=joblib.effective_n_jobs(self.n_jobs),
+            callbacks=callbacks,
         )
         plan = self._plan(problem)
         history = self._search(problem, plan, tasks)
@@ -176,6 +182,7 @@ class SearchCV(BaseSearchCV):
             entropy=plan.entropy,
             delivery=plan.delivery,
             rule_of=plan.rule_of,
+            stop=plan.stop,
         )
         task_ids = {"next": 0}
 
@@ -233,11 +240,11 @@ class SearchCV(BaseSearchCV):
         raise_or_warn_about_failures(scikit_learn_records(history.outcomes), self.error_score)
         results = self._results(problem, plan, history)
         refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
-        self._set_best(results, refit_metric)
         self.scorer_ = scorers_by_name(problem.scorer) or problem.scorer
-        self.cv_results_ = results
+        self._forget_best()
+        self.cv_results_ = results  # there already when a callable `refit` raises
         self.history_ = as_records(history)
-        self.__dict__.pop("best_estimator_", None)
+        self._set_best(results, refit_metric)
         if self.refit:
             self._refit_best(problem, plan, tasks)
         tasks.end()
@@ -299,6 +306,11 @@ class SearchCV(BaseSearchCV):
             self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
 
+    def _forget_best(self) -> None:
+        """Drop what an earlier fit chose."""
+        for name in ("best_estimator_", "best_index_", "best_params_", "best_score_"):
+            self.__dict__.pop(name, None)
+
     def _refit(self, problem: Problem, plan: Plan) -> None:  # noqa: ARG002 - a hook
         """Fit `best_estimator_`, which has the best parameters set, on all data."""
         if problem.y is not None:
@@ -310,13 +322,14 @@ class SearchCV(BaseSearchCV):
         """After Ctrl-C: set the results of all completed trials; there is no refit."""
         self.stop_reason_ = "interrupted"
         self.history_ = as_records(history)
-        for name in ("best_estimator_", "cv_results_", "best_index_", "best_params_", "best_score_"):
-            self.__dict__.pop(name, None)
+        self._forget_best()
+        self.__dict__.pop("cv_results_", None)
         if history.outcomes:
             results = self._results(problem, plan, history)
             refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
-            self._set_best(results, refit_metric)
             self.cv_results_ = results
+            with suppress(Exception):  # a callable `refit` may find nothing to choose among so few
+                self._set_best(results, refit_metric)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Fitted, unless the last search or its refit was cut short: then predict asks for a new fit."""

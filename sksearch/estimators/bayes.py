@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from sklearn.utils.metadata_routing import UNUSED
 
 from sksearch._sklearn import SEARCH_CONSTRAINTS, Interval, StrOptions
 from sksearch.estimators.adaptive import AdaptiveSearchCV
 from sksearch.estimators.base import Plan, Problem, seed_of
+from sksearch.estimators.scikit_optimize import (
+    apply_optimizer_kwargs,
+    check_callbacks,
+    results_by_dict,
+    split_quotas,
+    stops,
+)
 from sksearch.pruning import MedianRule, PairedRule, RuleOf
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.schedulers.full import FullScheduler
@@ -29,14 +37,16 @@ class BayesSearchCV(AdaptiveSearchCV):
     ----------
     estimator : estimator object
         Implements scikit-learn's estimator interface; it has a `score` method or `scoring` is given.
-    search_spaces : dict or list of dicts
+    search_spaces : dict or list of dicts or of pairs (dict, int)
         Parameter names (as in `set_params`) to dimensions: a list of values, a frozen scipy
         distribution with a `ppf` method, a range `(low, high)` or `(low, high, "log-uniform")`, or a
         :class:`~sksearch.space.Real`, :class:`~sksearch.space.Integer` or
         :class:`~sksearch.space.Categorical`. Several dicts are searched as one conditional space, by
-        one model.
+        one model. In a pair `(dict, n)` n is the number of trials with parameters of this dict; the
+        search has as many as all of them together. A dict without a number among pairs has `n_iter`.
+        Parameters that belong to several dicts count for the first.
     n_iter : int, default=50
-        Number of trials. A finite space may be exhausted earlier.
+        Number of trials, for all dicts together. A finite space may be exhausted earlier.
     scoring : str, callable, list, tuple or dict, default=None
         As in scikit-learn's GridSearchCV. With several metrics the one that `refit` names is
         maximised, otherwise the first.
@@ -61,11 +71,21 @@ class BayesSearchCV(AdaptiveSearchCV):
         model sees every trial at once.
     initial_params : list of dicts, default=None
         Parameters to try first. A dict may leave names out; they are drawn at random. The
-        estimator's own current parameters come before them, as far as they lie in the space.
+        estimator's own current parameters come before them, as far as they lie in the space. Those of
+        a dict of `search_spaces` that has had its number of trials are left out.
     n_initial_points : int or 'auto', default='auto'
         Trials before the model is asked, those of `initial_params` among them: a scrambled Sobol
         sequence. 'auto' takes enough to fit a lengthscale for each parameter and to keep all workers
         busy, and at most a quarter of `n_iter`.
+    n_points : int or None, default=None
+        Accepted for code written for scikit-optimize, without effect. There it is the number of trials
+        in a batch; here no trial waits for others, and as many as `n_jobs` allows are under way.
+    optimizer_kwargs : dict or None, default=None
+        Accepted for code written for scikit-optimize, as far as there is an equal: `n_initial_points`
+        (or `n_random_starts`), `random_state`, and what describes this search: `base_estimator="GP"`,
+        `acq_func` "gp_hedge" or "EI", `acq_optimizer` "auto", "lbfgs" or "sampling",
+        `initial_point_generator` "sobol" or "random", `avoid_duplicates=True`. Anything else raises
+        ValueError before any fit and says what to do instead.
     prune_folds : bool or 'median', default=True
         Whether a trial whose first folds say that it will hardly be the best is spared the others.
         True: it is stopped once its chance to beat the best complete trial, compared on the same
@@ -96,7 +116,12 @@ class BayesSearchCV(AdaptiveSearchCV):
         Every trial in the order of completion, ready for `pandas.DataFrame`.
     stop_reason_ : str
         "budget" after `n_iter` trials, "exhausted" when a finite space has no parameters left,
-        "interrupted" after Ctrl-C.
+        "callback" when a callback of `fit` asked for it, "interrupted" after Ctrl-C.
+    optimizer_results_ : list of scipy.optimize.OptimizeResult
+        One for each dict of `search_spaces`, of its trials in the order of completion, in scikit-optimize's
+        terms: `x_iters`, `func_vals` (negated scores, inf where failed), `x`, `fun`, `space`.
+    total_iterations : int
+        Number of trials that `fit` will run, unless a finite space is exhausted or a callback stops it.
     scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn's GridSearchCV.
 
@@ -145,8 +170,12 @@ class BayesSearchCV(AdaptiveSearchCV):
         "random_state": ["random_state"],
         "initial_params": [list, tuple, None],
         "n_initial_points": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_points": [Interval(Integral, 1, None, closed="left"), None],
+        "optimizer_kwargs": [dict, None],
         "prune_folds": ["boolean", StrOptions({"median"})],
     }
+    # The first is the splitter's to request, the second no metadata at all.
+    __metadata_request__fit: ClassVar[dict[str, str]] = {"groups": UNUSED, "callback": UNUSED}
 
     def __init__(
         self,
@@ -165,6 +194,8 @@ class BayesSearchCV(AdaptiveSearchCV):
         random_state: Any = None,
         initial_params: Any = None,
         n_initial_points: int | Literal["auto"] = "auto",
+        n_points: int | None = None,
+        optimizer_kwargs: dict[str, Any] | None = None,
         prune_folds: bool | Literal["median"] = True,
     ) -> None:
         super().__init__(
@@ -183,27 +214,94 @@ class BayesSearchCV(AdaptiveSearchCV):
         self.random_state = random_state
         self.initial_params = initial_params
         self.n_initial_points = n_initial_points
+        self.n_points = n_points
+        self.optimizer_kwargs = optimizer_kwargs
         self.prune_folds = prune_folds
 
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None, callback: Any = None, **params: Any) -> Self:
+        """Search, and refit the best candidate on all data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, n_samples)
+            Training data; anything that can be indexed by rows and that the estimator accepts. For a
+            precomputed kernel or distance matrix the shape is (n_samples, n_samples).
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target; None for unsupervised learning.
+        groups : array-like of shape (n_samples,), default=None
+            For the splitter.
+        callback : callable or list of callables, default=None
+            Each is called after every completed trial, in this process, with an
+            `scipy.optimize.OptimizeResult` of all trials so far, as in scikit-optimize: `x`, `fun`,
+            `x_iters`, `func_vals` (negated scores, to be minimised), `space`. When one returns a true
+            value no further trial starts; the trials under way are completed, for which callbacks are
+            called as well, and the best of all is refitted. With an int `random_state` trials are
+            reported in the order in which they were started.
+        **params : dict of str -> object
+            Passed to `fit` of the estimator, to the scorer and to the splitter, as scikit-learn does
+            it: without metadata routing `sample_weight` goes to the scorers that accept it, too; with
+            routing each goes where it was requested.
+
+        Returns
+        -------
+        self : object
+            The fitted search.
+
+        Raises
+        ------
+        ValueError
+            For unusable arguments, before any fit; and when every fit failed.
+        KeyboardInterrupt
+            After Ctrl-C: the workers are stopped, and the results of all completed trials are set.
+        """
+        if groups is not None:
+            params["groups"] = groups
+        return self._fit(X, y, params, check_callbacks(callback))  # type: ignore[no-any-return]  # scikit-learn is untyped
+
+    @property
+    def total_iterations(self) -> int:
+        """Number of trials that `fit` will run: `n_iter`, or the sum of the numbers in `search_spaces`."""
+        quotas = split_quotas(self.search_spaces, self.n_iter)[1]
+        return self.n_iter if quotas is None else sum(quotas)
+
+    @property
+    def optimizers_(self) -> Any:
+        """Nothing: there is no optimizer to ask and to tell."""
+        raise AttributeError(
+            "BayesSearchCV has no optimizers_; optimizer_results_ has the trials, and cv_results_ what the model "
+            "thinks of them (posterior_mean_test_score, posterior_std_test_score)."
+        )
+
     def _plan(self, problem: Problem) -> Plan:
-        space = Space.parse(self.search_spaces, argument="search_spaces", tuple_is_range=True)
+        n_initial_points, random_state = apply_optimizer_kwargs(
+            self.optimizer_kwargs, n_initial_points=self.n_initial_points, random_state=self.random_state
+        )
+        spaces, quotas = split_quotas(self.search_spaces, self.n_iter)
+        n_trials = self.n_iter if quotas is None else sum(quotas)
+        space = Space.parse(spaces, argument="search_spaces", tuple_is_range=True)
         space.check_names(problem.estimator)
         sampler = BayesSampler(
             space,
-            n_trials=self.n_iter,
+            n_trials=n_trials,
             initial_params=self._start(space, problem.estimator),
-            n_initial_points=self.n_initial_points,
+            n_initial_points=n_initial_points,
             n_workers=problem.n_workers,
+            quotas=quotas,
         )
         return Plan(
-            scheduler=FullScheduler(sampler, self.n_iter),
-            delivery=self._delivery(problem),
-            entropy=seed_of(self.random_state),
-            n_candidates=self.n_iter,
-            n_fits=self.n_iter * problem.n_splits,
+            scheduler=FullScheduler(sampler, n_trials),
+            delivery=self._delivery(problem, random_state),
+            entropy=seed_of(random_state),
+            n_candidates=n_trials,
+            n_fits=n_trials * problem.n_splits,
             searched=self.search_spaces,
             rule_of=self._rule_of(),
+            stop=stops(problem.callbacks, space) if problem.callbacks else None,
         )
+
+    def _results(self, problem: Problem, plan: Plan, history: History) -> dict[str, Any]:
+        self.optimizer_results_ = results_by_dict(history, plan.scheduler.sampler.space)  # type: ignore[attr-defined]  # made in _plan
+        return super()._results(problem, plan, history)
 
     def _rule_of(self) -> RuleOf | None:
         if isinstance(self.prune_folds, str):

@@ -283,7 +283,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         self.n_resources_ = sorted({row["n_resources"] for row in self.brackets_})
         return Plan(
             scheduler=scheduler(sampler, brackets),
-            delivery=self._delivery(problem),
+            delivery=self._delivery(problem, self.random_state),
             entropy=entropy,
             n_candidates=n_candidates,
             n_fits=plan(brackets).n_evaluations * problem.n_splits,

@@ -10,7 +10,7 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ from sksearch.gp.regression import GaussianProcess, Hyperparameters, fit
 from sksearch.gp.sobol import uniform_points
 from sksearch.gp.transform import HalfRankWarp
 from sksearch.samplers.design import check_initial_params, complete, design_point, n_initial
+from sksearch.samplers.quotas import Quotas
 from sksearch.space import Space
 from sksearch.trials import History, Outcome, Params
 
@@ -77,6 +78,8 @@ class BayesSampler:
         Trials before the first suggestion of the model, `initial_params` included.
     n_workers : int
         Trials evaluated at once.
+    quotas : sequence of ints or None
+        Most trials from each branch of the space; None: no limits.
 
     Notes
     -----
@@ -106,7 +109,9 @@ class BayesSampler:
     initial_params: Sequence[Params] = ()
     n_initial_points: int | Literal["auto"] = "auto"
     n_workers: int = 1
+    quotas: Sequence[int] | None = None
     _domain: Domain = field(init=False, repr=False, compare=False)
+    _quotas: Quotas | None = field(init=False, repr=False, compare=False)
     _initial: list[Params] = field(init=False, repr=False, compare=False)
     _encoded: dict[int, tuple[Params, Array]] = field(init=False, repr=False, compare=False)
     _fitted: tuple[bytes, Hyperparameters] | None = field(init=False, repr=False, compare=False)
@@ -117,28 +122,35 @@ class BayesSampler:
             raise ValueError(f"n_initial_points must be at least 1 or 'auto', got {self.n_initial_points!r}.")
         self.space.require_model()
         self._domain = Domain(self.space.n_categories, self.space.level_units, self.space.snap)
+        self._quotas = None if self.quotas is None else Quotas(self.space, self.quotas)
         self._initial = check_initial_params(self.space, self.initial_params)
         self._encoded, self._fitted, self._everything = {}, None, None
 
     def suggest(self, history: History, rng: np.random.Generator) -> Params | None:
-        """Parameters of the next trial; None when every point of a finite space was asked for."""
+        """Parameters of the next trial; None when every point of a finite space, or every quota, was asked for."""
         points = self._points(history)
         number = len(points)
+        quotas = self._quotas
+        domain = self._domain if quotas is None else quotas.restrict(self._domain, points)
+        if domain is None:
+            return None
         fresh: Array | None = None
         if self.space.size <= _ENUMERATED:
             fresh = unseen(self._all_points(), frozenset(keys(points)))
+            fresh = fresh if quotas is None else fresh[quotas.allowed(fresh, points)]
             if len(fresh) == 0:
                 return None
         if number < len(self._initial):
-            params = complete(self.space, self._initial[number], frozenset(keys(points)), rng)
+            allowed = None if quotas is None else partial(quotas.allowed, known=points)
+            params = complete(self.space, self._initial[number], frozenset(keys(points)), rng, allowed)
             if params is not None:
                 return params
         with _OneBlasThread():
             model = None if number < self._n_initial() else self._model(history, points)
             if model is None:
-                point = design_point(self._domain, points, rng)
+                point = design_point(domain, points, rng)
             else:
-                point = self._improving_point(model, points, fresh, rng)
+                point = self._improving_point(model, domain, points, fresh, rng)
         if point is None and fresh is not None:  # levels of tiny probability, which no sequence meets
             point = fresh[int(rng.integers(len(fresh)))]
         return None if point is None else self.space.decode(point)
@@ -164,7 +176,7 @@ class BayesSampler:
         return inverse(z), 0.5 * (inverse(z + sd) - inverse(z - sd))
 
     def _improving_point(
-        self, model: _Model, points: Array, fresh: Array | None, rng: np.random.Generator
+        self, model: _Model, domain: Domain, points: Array, fresh: Array | None, rng: np.random.Generator
     ) -> Array | None:
         pending = np.delete(points, model.numbers, axis=0)
         normals = None
@@ -172,12 +184,12 @@ class BayesSampler:
             normals = ndtri(uniform_points(_IMAGINED, len(pending), rng)).T
         succeeded = np.isfinite(model.scores)
         best = float(model.z[succeeded].max())
-        acquisition = LogExpectedImprovement.of(model.process, best, self._domain.features(pending), normals)
+        acquisition = LogExpectedImprovement.of(model.process, best, domain.features(pending), normals)
         if fresh is not None:
-            return best_of(acquisition, self._domain, fresh)
+            return best_of(acquisition, domain, fresh)
         order = np.argsort(-np.where(succeeded, model.z, -np.inf), kind="stable")
         leaders = points[model.numbers[order[: min(_LEADERS, int(succeeded.sum()))]]]
-        return maximize(acquisition, self._domain, points, leaders, rng)
+        return maximize(acquisition, domain, points, leaders, rng)
 
     def _model(self, history: History, points: Array) -> _Model | None:
         """The posterior given the history; None before the first finite score."""

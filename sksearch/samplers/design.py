@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sksearch.gp.features import Array
 from sksearch.gp.maximize import Domain, keys, unseen, unseen_neighbours
@@ -81,14 +82,21 @@ def known_values(space: Space, params: Mapping[str, Any]) -> Params:
     return max(parts, key=len)
 
 
-def complete(space: Space, partial: Params, seen: frozenset[bytes], rng: np.random.Generator) -> Params | None:
-    """`partial` with the other names drawn at random; None when only known points have these values."""
+def complete(
+    space: Space,
+    partial: Params,
+    seen: frozenset[bytes],
+    rng: np.random.Generator,
+    allowed: Callable[[Array], NDArray[np.bool_]] | None = None,
+) -> Params | None:
+    """`partial` with the other names drawn at random; None when only known or forbidden points have these values."""
     for _ in range(_DRAWS):
         drawn = space.sample(rng)
         params = {**drawn, **partial}
         if len(params) > len(drawn) or not space.contains(params):
             continue  # drawn from another branch
-        if keys(space.encode(params)[None])[0] not in seen:
+        point = space.encode(params)[None]
+        if keys(point)[0] not in seen and (allowed is None or allowed(point)[0]):
             return params
     return None
 

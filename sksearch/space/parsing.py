@@ -23,7 +23,7 @@ from sksearch.space.dimensions import (
     SampleOnly,
     interior,
 )
-from sksearch.space.specs import Integer, Real, Spec, is_listing, listed
+from sksearch.space.specs import Categorical, Integer, Real, Spec, is_listing, listed
 from sksearch.space.values import is_finite_number, is_number, plain, short
 
 _MAX_TABLE = 2**16
@@ -39,7 +39,8 @@ def parse_dimension(spec: Any, *, name: str, tuple_is_range: bool) -> Dimension:
     Parameters
     ----------
     spec : list, array, distribution, Real, Integer, Categorical or tuple
-        See "Search spaces" in the documentation.
+        See "Search spaces" in the documentation. scikit-optimize's Real, Integer and Categorical are
+        taken for ours.
     name : str
         The parameter, for messages.
     tuple_is_range : bool
@@ -73,6 +74,8 @@ def _parse(spec: Any, *, name: str, tuple_is_range: bool) -> Dimension:
         raise ValueError(  # noqa: TRY004  (every refusal of a space is a ValueError)
             f"{short(spec)} is one value, not a list of values; write [{short(spec)}]."
         )
+    if (translated := _from_scikit_optimize(spec)) is not None:
+        return translated.dimension
     if not isinstance(spec, type) and (hasattr(spec, "rvs") or hasattr(spec, "icdf")):
         return _distribution(spec)
     if isinstance(spec, (Mapping, set, frozenset)) or not is_listing(spec):
@@ -83,9 +86,21 @@ def _parse(spec: Any, *, name: str, tuple_is_range: bool) -> Dimension:
     if tuple_is_range and isinstance(spec, tuple) and (bounds := _as_range(spec)) is not None:
         return bounds.dimension
     values = listed(spec)
-    if tuple_is_range and isinstance(spec, list):
-        _warn_of_two_numbers(values, name)
+    if tuple_is_range and not isinstance(spec, tuple):
+        _check_not_a_range(values, name)
     return _values(values)
+
+
+def _from_scikit_optimize(spec: Any) -> Spec | None:
+    """Our `Real`, `Integer` or `Categorical` for scikit-optimize's, which is not imported; None for anything else."""
+    kinds = [cls.__name__ for cls in type(spec).__mro__ if cls.__module__.split(".")[0] == "skopt"]
+    if "Real" in kinds:
+        return Real(spec.low, spec.high, spec.prior, name=spec.name)
+    if "Integer" in kinds:
+        return Integer(spec.low, spec.high, spec.prior, name=spec.name)
+    if "Categorical" in kinds:
+        return Categorical(spec.categories, spec.prior, name=spec.name)
+    return None
 
 
 def _as_range(spec: tuple[Any, ...]) -> Real | Integer | None:
@@ -110,14 +125,22 @@ def _as_range(spec: tuple[Any, ...]) -> Real | Integer | None:
     return Real(low, high, prior, base=base)
 
 
-def _warn_of_two_numbers(values: list[Any], name: str) -> None:
-    if len(values) == 2 and all(map(is_finite_number, values)) and values[0] != values[1]:
-        low, high = sorted(values)
+def _check_not_a_range(values: list[Any], name: str) -> None:
+    """A list is its values; but scikit-optimize took `[low, high]` and `[low, high, prior]` for ranges."""
+    if len(values) < 2 or not all(map(is_finite_number, values[:2])) or values[0] == values[1]:
+        return
+    low, high = sorted(values[:2])
+    if len(values) == 2:
         warnings.warn(
             f"parameter {name!r}: the list {values!r} is two values; write ({low!r}, {high!r}) for the range between "
             f"them, or Categorical({values!r}) if two values are meant.",
             UserWarning,
             stacklevel=2,
+        )
+    elif len(values) <= 4 and isinstance(values[2], str) and values[2] in PRIORS:
+        raise ValueError(
+            f"the list {values!r} is its values, and one of them is {values[2]!r}; "
+            f"write ({low!r}, {high!r}, {values[2]!r}) for a range."
         )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sksearch.space.dimensions import MAX_LEVELS, Array, Dimension, Levels, SampleOnly
 from sksearch.space.names import check_branch_names
@@ -193,12 +194,18 @@ class Space:
         for position, column in enumerate(self.columns):
             snapped[:, position] = column.dimension.snap(filled[:, position])
         if len(self.branches) > 1:
-            positions = np.rint(snapped[:, 0] * len(self.branches) - 0.5).astype(np.intp)
+            positions = self.branch_of(snapped)
             snapped[~self._active[positions]] = np.nan
             # The same parameters in two branches are one point, that of the first.
             for row in np.flatnonzero(self._overlaps_earlier[positions]):
                 snapped[row] = self.encode(self.decode(snapped[row]))
         return snapped
+
+    def branch_of(self, points: Array) -> NDArray[np.intp]:
+        """Position of the branch of each row of `points`, (m, n_columns), that `encode` or `snap` made."""
+        if len(self.branches) == 1:
+            return np.zeros(len(points), dtype=np.intp)
+        return np.rint(points[:, 0] * len(self.branches) - 0.5).astype(np.intp)
 
     def contains(self, params: Params) -> bool:
         """Whether `params` are exactly the parameters of a branch with values of its dimensions."""
