@@ -73,9 +73,9 @@ class LogExpectedImprovement:
 
     Examples
     --------
-    >>> from sksearch.gp.regression import Hyperparameters
+    >>> from sksearch.gp.regression import Design, Hyperparameters
     >>> X, groups, y = np.array([[0.1], [0.5], [0.8]]), np.array([0]), np.array([-1.0, 0.0, 1.0])
-    >>> process = GaussianProcess.condition(X, groups, y, Hyperparameters(np.array([0.5]), 1e-4))
+    >>> process = Design.of(X, groups, Hyperparameters(np.array([0.5]), 1e-4)).given(y)
     >>> acquisition = LogExpectedImprovement.of(process, best=1.0)
     >>> acquisition(np.array([[0.3], [0.9]])).round(1).tolist()
     [-41.7, -1.9]
@@ -112,18 +112,18 @@ class LogExpectedImprovement:
 
     def __call__(self, features: Array) -> Array:
         """Values (m,) at (m, p) features."""
-        kernel, _ = matern52(squared_distances(features / self.process.scales, self.process.scaled))
-        half = solve_lower(self.process.factor, kernel.T)
+        kernel, _ = matern52(squared_distances(self.process.design.embedding(features), self.process.design.rows))
+        half = solve_lower(self.process.design.factor, kernel.T)
         sd = _deviations(half)
         value, _ = log_h((self.process.mean + kernel @ self.weights - self.best) / sd[:, None])
         return _log_sum_exp(value) + np.log(sd / len(self.best))
 
     def value_and_gradient(self, features: Array) -> tuple[Array, Array]:
         """Values (m,) and gradients (m, p) at (m, p) features."""
-        process = self.process
-        scaled = features / process.scales
-        kernel, slope = matern52(squared_distances(scaled, process.scaled))
-        half = solve_lower(process.factor, kernel.T)
+        process, design = self.process, self.process.design
+        rows = design.embedding(features)
+        kernel, slope = matern52(squared_distances(rows, design.rows))
+        half = solve_lower(design.factor, kernel.T)
         sd = _deviations(half)
         z = (process.mean + kernel @ self.weights - self.best) / sd[:, None]
         each, ratio = log_h(z)
@@ -133,9 +133,9 @@ class LogExpectedImprovement:
         share = np.exp(each - total[:, None]) * ratio
         by_mean = share @ self.weights.T
         by_sd = (1.0 - np.einsum("ij,ij->i", share, z)) * (sd > _SD_FLOOR)
-        solved = solve_lower(process.factor, half, transposed=True).T
+        solved = solve_lower(design.factor, half, transposed=True).T
         back = -slope * (by_mean - (by_sd / sd)[:, None] * solved) / sd[:, None]
-        gradient = (back.sum(axis=1)[:, None] * scaled - back @ process.scaled) / process.scales
+        gradient = design.embedding.pull_back(features, back.sum(axis=1)[:, None] * rows - back @ design.rows)
         return total + np.log(sd / len(self.best)), gradient
 
 

@@ -62,22 +62,3 @@ def feature_groups(n_categories: Sequence[int]) -> Indices:
     [0, 1, 1, 1, 2]
     """
     return np.repeat(np.arange(len(n_categories)), np.maximum(np.asarray(n_categories, dtype=np.intp), 1))
-
-
-def column_distances(features: Array, groups: Indices) -> Array:
-    """Squared distance between all pairs of rows, one column at a time.
-
-    Returns
-    -------
-    (d, n, n) array
-
-    Examples
-    --------
-    >>> column_distances(np.array([[0.0], [0.5]]), np.array([0]))[0].tolist()
-    [[0.0, 0.25], [0.25, 0.0]]
-    """
-    n_rows = len(features)
-    distances = np.zeros((int(groups[-1]) + 1, n_rows, n_rows))
-    for feature, column in zip(features.T, groups, strict=True):
-        distances[column] += np.square(feature[:, None] - feature)
-    return distances

@@ -31,7 +31,6 @@ _ALL_LEVELS = 16
 _NEAREST = 3
 _NEAR_DUPLICATE = 0.01
 """Distance in lengthscales within which a new point would tell nothing."""
-_MEMORY = 6
 _ASCENT_STEPS = 30
 
 
@@ -159,8 +158,8 @@ def _spread(candidates: Array, values: Array) -> NDArray[np.intp]:
 
 def _is_near_duplicate(acquisition: LogExpectedImprovement, domain: Domain, points: Array) -> NDArray[np.bool_]:
     """Whether a known point, evaluated or pending, lies within a hundredth of a lengthscale."""
-    process = acquisition.process
-    distances = squared_distances(domain.features(points) / process.scales, process.scaled)
+    design = acquisition.process.design
+    distances = squared_distances(design.embedding(domain.features(points)), design.rows)
     return np.asarray(distances.min(axis=1) < _NEAR_DUPLICATE**2)
 
 
@@ -229,7 +228,7 @@ def _ascend(
 
 
 def climb(value_and_gradient: Callable[[Array, Indices], tuple[Array, Array]], start: Array) -> Array:
-    """Maximise a function over the unit cube from several starts at once, by projected L-BFGS.
+    """Maximise a function over the unit cube from several starts at once, by projected BFGS.
 
     Every step evaluates all starts in one call. Coordinates at a bound whose gradient points
     outwards rest for the step; a step is shortened until it rises enough (Armijo), and its length
@@ -254,15 +253,13 @@ def climb(value_and_gradient: Callable[[Array, Indices], tuple[Array, Array]], s
     [[0.3, 0.3]]
     """
     x = start.copy()
-    everything = np.arange(len(x))
-    value, gradient = value_and_gradient(x, everything)
-    history: list[tuple[Array, Array]] = []
+    value, gradient = value_and_gradient(x, np.arange(len(x)))
+    inverse = np.zeros((len(x), x.shape[1], x.shape[1]))
     running = np.ones(len(x), dtype=bool)
     for _ in range(_ASCENT_STEPS):
         free = ~(((x <= 0.0) & (gradient < 0.0)) | ((x >= 1.0) & (gradient > 0.0)))
-        direction = _direction(np.where(free, gradient, 0.0), history)
-        direction = np.where(free, direction, 0.0)
-        length = np.max(np.abs(direction), axis=1, initial=0.0)
+        direction = _direction(np.where(free, gradient, 0.0), inverse) * free
+        length = np.abs(direction).max(axis=1, initial=0.0)
         running &= length > 1e-9
         if not running.any():
             break
@@ -280,38 +277,37 @@ def climb(value_and_gradient: Callable[[Array, Indices], tuple[Array, Array]], s
             if len(waiting) == 0:
                 break
             step *= 0.3
-        running[waiting] = False
+        _update(inverse, (x - old_x) * free, (old_gradient - gradient) * free)
         running &= value > old_value + 1e-7
-        history = [*history[-_MEMORY + 1 :], (x - old_x, old_gradient - gradient)]
     return x
 
 
-def _direction(gradient: Array, history: Sequence[tuple[Array, Array]]) -> Array:
-    """Quasi-Newton ascent directions by the two-loop recursion (Nocedal, 1980), one per row.
+def _direction(gradient: Array, inverse: Array) -> Array:
+    """Quasi-Newton ascent directions, one per row; a tenth of the cube along the gradient where there is none."""
+    direction = np.einsum("bij,bj->bi", inverse, gradient)
+    uphill = np.einsum("bi,bi->b", direction, gradient) > 0.0
+    steepest = gradient * (0.1 / np.maximum(np.abs(gradient).max(axis=1, initial=0.0), 1e-300))[:, None]
+    return np.asarray(np.where(uphill[:, None], direction, steepest))
 
-    A pair of a row that shows no negative curvature is skipped. Without any pair the step is a
-    tenth of the cube along the gradient.
+
+def _update(inverse: Array, moved: Array, fallen: Array) -> None:
+    """Update inverse Hessians of the negated function, (B, c, c), in place.
+
+    The BFGS formula (Nocedal and Wright, 2006, Equation 6.17): `moved` (B, c) is the change of x,
+    `fallen` that of the negated gradient. The first pair of a row scales the identity (Equation
+    6.20); one that shows no positive curvature is skipped.
     """
-    pairs: list[tuple[Array, Array, Array, Array]] = []
-    q = gradient.copy()
-    scale = 0.1 / np.maximum(np.max(np.abs(gradient), axis=1, initial=0.0), 1e-300)
-    for moved, fallen in reversed(history):
-        curvature = np.einsum("ij,ij->i", moved, fallen)
-        norm = np.einsum("ij,ij->i", fallen, fallen)
-        usable = curvature > 1e-10 * np.sqrt(norm * np.einsum("ij,ij->i", moved, moved)) + 1e-300
-        rho = np.where(usable, 1.0 / np.where(usable, curvature, 1.0), 0.0)
-        alpha = rho * np.einsum("ij,ij->i", moved, q)
-        q -= alpha[:, None] * fallen
-        if not pairs:
-            scale = np.where(usable, curvature / np.maximum(norm, 1e-300), scale)
-        pairs.append((moved, fallen, rho, alpha))
-    q *= scale[:, None]
-    for moved, fallen, rho, alpha in reversed(pairs):
-        beta = rho * np.einsum("ij,ij->i", fallen, q)
-        q += (alpha - beta)[:, None] * moved
-    uphill = np.einsum("ij,ij->i", q, gradient) > 0.0
-    steepest = gradient * (0.1 / np.maximum(np.max(np.abs(gradient), axis=1, initial=0.0), 1e-300))[:, None]
-    return np.where(uphill[:, None], q, steepest)
+    curvature = np.einsum("bi,bi->b", moved, fallen)
+    norm = np.einsum("bi,bi->b", fallen, fallen)
+    usable = curvature > 1e-10 * np.sqrt(norm * np.einsum("bi,bi->b", moved, moved)) + 1e-300
+    rho = np.where(usable, 1.0 / np.where(usable, curvature, 1.0), 0.0)
+    first = usable & ~inverse.any(axis=(1, 2))
+    inverse[first] = np.eye(inverse.shape[1]) * (curvature[first] / norm[first])[:, None, None]
+    product = np.einsum("bij,bj->bi", inverse, fallen)
+    cross = moved[:, :, None] * product[:, None, :]
+    stretch = rho * (1.0 + rho * np.einsum("bi,bi->b", fallen, product))
+    inverse += stretch[:, None, None] * (moved[:, :, None] * moved[:, None, :])
+    inverse -= rho[:, None, None] * (cross + cross.transpose(0, 2, 1))
 
 
 def _exchange(

@@ -2,8 +2,11 @@
 
 Notation: n observations, m queries, d columns, p features (see `features`).
 X (n, p) observed features · y (n,) standardised scores · l (d,) lengthscales ·
-Z (n, p) features over the lengthscale of their column · R2 squared distance of rows of Z ·
-A (n, n) = K + noise_variance * I · L (n, n) lower Cholesky factor of A · theta (d + 1,) = log (l, noise_variance)
+Z (n, p) features as the kernel sees them, warped and over their lengthscale (see `warping`) ·
+R2 squared distance of rows of Z ·
+extra (n,) known variance of each observation on top of the common noise ·
+A (n, n) = K + diag(noise_variance + extra) · L (n, n) lower Cholesky factor of A ·
+theta (d + 1 + 2 q,) = log (l, noise_variance, a, b) with the exponents of the warp of q columns
 
 The prior variance of the latent function is fixed to 1 (scores are standardised), its mean is a
 constant estimated by generalised least squares.
@@ -19,12 +22,15 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from sksearch.gp.features import Array, Indices, column_distances
+from sksearch.gp.features import Array, Indices
+from sksearch.gp.warping import Embedding, kumaraswamy
 
 LENGTHSCALE_BOUNDS = (0.025, 100.0)
 NOISE_BOUNDS = (1e-6, 2.0)
+EXPONENT_BOUNDS = (0.2, 5.0)
 _LOG_LENGTHSCALE_VARIANCE = 3.0
 _LOG_NOISE_MEAN = -4.0
+_LOG_EXPONENT_SD = 0.75
 _JITTERS = (0.0, 1e-8, 1e-6, 1e-4, 1e-2, 1.0)
 
 
@@ -35,6 +41,8 @@ class Hyperparameters:
     lengthscales: Array
     """(d,) one per column."""
     noise_variance: float
+    exponents: Array | None = None
+    """(2, d) exponents of the warp of each column, 1 where it has none; None: no column has one."""
 
 
 def matern52(squared_distances: Array) -> tuple[Array, Array]:
@@ -81,6 +89,50 @@ def solve_lower(factor: Array, right: Array, *, transposed: bool = False) -> Arr
 
 
 @dataclass(frozen=True, slots=True)
+class Design:
+    """The prior at the places of n observations: all of a posterior that does not depend on the outcomes."""
+
+    hyperparameters: Hyperparameters
+    embedding: Embedding
+    """Features to Z."""
+    rows: Array
+    """(n, p) Z."""
+    factor: Array
+    """(n, n) L."""
+
+    @classmethod
+    def of(
+        cls, features: Array, groups: Indices, hyperparameters: Hyperparameters, extra: Array | float = 0.0
+    ) -> Design:
+        """For observations at (n, p) features, with `extra` variance on top of the noise."""
+        embedding = Embedding.of(hyperparameters.lengthscales, groups, hyperparameters.exponents)
+        rows = embedding(features)
+        return cls(hyperparameters, embedding, rows, cholesky(_covariance(rows, hyperparameters, extra)))
+
+    def append(self, features: Array, extra: Array | float = 0.0) -> Design:
+        """With observations at (m, p) features after the n it has, in O(n^2 m): no part of the factor changes."""
+        n, rows = len(self.rows), self.embedding(features)
+        cross, _ = matern52(squared_distances(self.rows, rows))
+        half = solve_lower(self.factor, cross)
+        corner = cholesky(_covariance(rows, self.hyperparameters, extra) - half.T @ half)
+        factor = np.zeros((n + len(rows),) * 2, order="F")
+        factor[:n, :n], factor[n:, :n], factor[n:, n:] = self.factor, half.T, corner
+        return Design(self.hyperparameters, self.embedding, np.vstack([self.rows, rows]), factor)
+
+    def given(self, y: Array) -> GaussianProcess:
+        """The posterior given (n,) outcomes."""
+        ones, target = solve_lower(self.factor, np.column_stack([np.ones_like(y), y])).T
+        mean = float(ones @ target / (ones @ ones))
+        return GaussianProcess(self, mean, target - mean * ones)
+
+
+def _covariance(rows: Array, hyperparameters: Hyperparameters, extra: Array | float) -> Array:
+    covariance, _ = matern52(squared_distances(rows, rows))
+    np.einsum("ii->i", covariance)[...] = 1.0 + hyperparameters.noise_variance + extra
+    return covariance
+
+
+@dataclass(frozen=True, slots=True)
 class GaussianProcess:
     """A posterior: the prior conditioned on n observations.
 
@@ -88,45 +140,27 @@ class GaussianProcess:
     --------
     >>> X, groups = np.array([[0.2], [0.5], [0.9]]), np.array([0])
     >>> y, hyperparameters = np.array([1.0, 0.0, -1.0]), Hyperparameters(np.array([0.5]), noise_variance=1e-6)
-    >>> process = GaussianProcess.condition(X, groups, y, hyperparameters)
+    >>> process = Design.of(X, groups, hyperparameters).given(y)
     >>> mean, variance = process.posterior(np.array([[0.5], [0.7]]))
     >>> mean.round(2).tolist(), variance.round(3).tolist()
     ([0.0, -0.66], [0.0, 0.04])
     """
 
-    hyperparameters: Hyperparameters
-    scales: Array
-    """(p,) lengthscale of each feature."""
-    scaled: Array
-    """(n, p) Z."""
-    factor: Array
-    """(n, n) L."""
+    design: Design
     mean: float
     """Prior mean."""
     whitened: Array
     """(n,) or (n, s) L^-1 (y - mean)."""
 
-    @classmethod
-    def condition(cls, features: Array, groups: Indices, y: Array, hyperparameters: Hyperparameters) -> GaussianProcess:
-        """Posterior given `y` at `features`, for these hyperparameters."""
-        scales = hyperparameters.lengthscales[groups]
-        scaled = features / scales
-        covariance = matern52(squared_distances(scaled, scaled))[0]
-        np.einsum("ii->i", covariance)[...] = 1.0 + hyperparameters.noise_variance
-        factor = cholesky(covariance)
-        ones, target = solve_lower(factor, np.column_stack([np.ones_like(y), y])).T
-        mean = float(ones @ target / (ones @ ones))
-        return cls(hyperparameters, scales, scaled, factor, mean, target - mean * ones)
-
     @property
     def weights(self) -> Array:
         """(n,) or (n, s) A^-1 (y - mean)."""
-        return solve_lower(self.factor, self.whitened, transposed=True)
+        return solve_lower(self.design.factor, self.whitened, transposed=True)
 
     def posterior(self, queries: Array) -> tuple[Array, Array]:
         """Mean (m,) or (s, m) and variance (m,) of the latent function at (m, p) features."""
-        covariance, _ = matern52(squared_distances(queries / self.scales, self.scaled))
-        half = solve_lower(self.factor, covariance.T)
+        covariance, _ = matern52(squared_distances(self.design.embedding(queries), self.design.rows))
+        half = solve_lower(self.design.factor, covariance.T)
         return self.mean + self.whitened.T @ half, np.maximum(1.0 - np.einsum("ij,ij->j", half, half), 0.0)
 
     def extend(self, queries: Array, normals: Array) -> tuple[GaussianProcess, Array]:
@@ -143,66 +177,108 @@ class GaussianProcess:
             Its `whitened` is (n + m, s): one column per imagined outcome.
         outcomes : (m, s) array
         """
-        scaled = queries / self.scales
-        cross, _ = matern52(squared_distances(self.scaled, scaled))
-        half = solve_lower(self.factor, cross)
-        own, _ = matern52(squared_distances(scaled, scaled))
-        np.einsum("ii->i", own)[...] = 1.0 + self.hyperparameters.noise_variance
-        corner = cholesky(own - half.T @ half)
-        n = len(self.scaled)
-        factor = np.zeros((n + len(queries),) * 2, order="F")
-        factor[:n, :n], factor[n:, :n], factor[n:, n:] = self.factor, half.T, corner
+        n, design = len(self.whitened), self.design.append(queries)
         whitened = np.vstack([np.repeat(self.whitened[:, None], normals.shape[1], axis=1), normals])
-        outcomes = (self.mean + half.T @ self.whitened)[:, None] + corner @ normals
-        rows = np.vstack([self.scaled, scaled])
-        return GaussianProcess(self.hyperparameters, self.scales, rows, factor, self.mean, whitened), outcomes
+        outcomes = self.mean + design.factor[n:] @ whitened
+        return GaussianProcess(design, self.mean, whitened), outcomes
 
 
-def log_prior(theta: Array) -> tuple[float, Array]:
+def log_prior(theta: Array, n_columns: int) -> tuple[float, Array]:
     """Log density of the hyperparameters, without constants, and its gradient in `theta`.
 
     Each lengthscale is LogNormal(sqrt(2) + log(d) / 2, sqrt(3)) (Hvarfner, Hellsten and Nardi,
     2024, Section 5), the noise variance LogNormal(-4, 1). The densities are those of l and of the
     variance themselves, not of their logarithms, hence the terms linear in theta: the mode is then
-    l = 0.205 sqrt(d), not 4.1 sqrt(d).
+    l = 0.205 sqrt(d), not 4.1 sqrt(d). The logarithms of the warp's exponents are
+    Normal(0, 0.75^2), so no warp is likeliest.
     """
-    center = math.sqrt(2.0) + 0.5 * math.log(len(theta) - 1)
-    lengths, noise = theta[:-1] - center, theta[-1] - _LOG_NOISE_MEAN
-    value = -float(np.sum(lengths**2 / (2.0 * _LOG_LENGTHSCALE_VARIANCE) + theta[:-1]) + noise**2 / 2.0 + theta[-1])
-    return value, -np.append(lengths / _LOG_LENGTHSCALE_VARIANCE + 1.0, noise + 1.0)
+    center = math.sqrt(2.0) + 0.5 * math.log(n_columns)
+    lengths, noise, exponents = theta[:n_columns] - center, theta[n_columns] - _LOG_NOISE_MEAN, theta[n_columns + 1 :]
+    value = -float(
+        np.sum(lengths**2 / (2.0 * _LOG_LENGTHSCALE_VARIANCE) + theta[:n_columns])
+        + noise**2 / 2.0
+        + theta[n_columns]
+        + np.sum(exponents**2) / (2.0 * _LOG_EXPONENT_SD**2)
+    )
+    by_length = lengths / _LOG_LENGTHSCALE_VARIANCE + 1.0
+    return value, -np.concatenate([by_length, [noise + 1.0], exponents / _LOG_EXPONENT_SD**2])
 
 
-def negative_log_posterior(theta: Array, distances: Array, y: Array) -> tuple[float, Array]:
-    r"""What the MAP fit minimises, and its gradient.
+@dataclass(frozen=True, slots=True)
+class NegativeLogPosterior:
+    r"""What the MAP fit minimises: a function of theta, and its gradient.
 
     With :math:`\alpha = A^{-1}(y - \mu)` it is :math:`\frac12 (y - \mu)^\top\alpha + \sum_i \log L_{ii}`
     minus the log prior; :math:`\mu` is at its optimum for every theta, so its own derivative
     drops out. With :math:`G = A^{-1} - \alpha\alpha^\top` the derivative in any log parameter is
-    :math:`\frac12 \sum G \circ \partial A` (Rasmussen and Williams, 2006, Equation 5.9).
-
-    Parameters
-    ----------
-    theta : (d + 1,) array
-    distances : (d, n, n) array
-        Squared distances of the observations by column, in features not yet scaled.
-    y : (n,) array
+    :math:`\frac12 \sum G \circ \partial A` (Rasmussen and Williams, 2006, Equation 5.9). Those of
+    the kernel all go through Z: with :math:`B = G \circ (-2\,\partial k/\partial R^2)` the gradient
+    in Z is :math:`BZ - \mathrm{diag}(B 1) Z`, and no array is larger than (n, n).
     """
-    n = len(y)
-    precisions, noise = np.exp(-2.0 * theta[:-1]), math.exp(theta[-1])
-    flat = distances.reshape(len(precisions), -1)
-    covariance, slope = matern52((precisions @ flat).reshape(n, n))
-    np.einsum("ii->i", covariance)[...] += noise
-    factor = cholesky(covariance)
-    half = lapack.dpotri(factor, lower=True)[0]
-    inverse = half + np.tril(half, -1).T
-    inverse_ones = inverse.sum(axis=0)
-    mean = (inverse_ones @ y) / inverse_ones.sum()
-    weights = inverse @ (y - mean)
-    gap = inverse - np.multiply.outer(weights, weights)
-    prior, prior_gradient = log_prior(theta)
-    value = 0.5 * float((y - mean) @ weights) + float(np.log(np.diagonal(factor)).sum()) - prior
-    by_column = 0.5 * precisions * (flat @ (gap * slope).ravel())
-    return value, np.append(by_column, 0.5 * noise * float(np.trace(gap))) - prior_gradient
+
+    features: Array
+    """(n, p)."""
+    groups: Indices
+    """(p,)."""
+    y: Array
+    """(n,) standardised."""
+    extra: Array | float = 0.0
+    """(n,) known variance of each observation, not part of theta."""
+    warped: Sequence[int] = ()
+    """The q columns whose warp is part of theta; each has one feature."""
+
+    @property
+    def n_columns(self) -> int:
+        """Number d of columns."""
+        return int(self.groups[-1]) + 1
+
+    @property
+    def bounds(self) -> list[tuple[float, float]]:
+        """Of each component of theta."""
+        counts = [(LENGTHSCALE_BOUNDS, self.n_columns), (NOISE_BOUNDS, 1), (EXPONENT_BOUNDS, 2 * len(self.warped))]
+        return [(math.log(low), math.log(high)) for (low, high), count in counts for _ in range(count)]
+
+    def __call__(self, theta: Array) -> tuple[float, Array]:
+        """Value and (d + 1 + 2 q,) gradient at `theta`."""
+        d = self.n_columns
+        noise, scales = math.exp(theta[d]), np.exp(theta[:d])[self.groups]
+        images, columns, slopes = self._warp(theta[d + 1 :])
+        Z = images / scales
+        covariance, slope = matern52(squared_distances(Z, Z))
+        np.einsum("ii->i", covariance)[...] = 1.0 + noise + self.extra
+        factor = cholesky(covariance)
+        half = lapack.dpotri(factor, lower=True)[0]
+        inverse = half + np.tril(half, -1).T
+        inverse_ones = inverse.sum(axis=0)
+        residual = self.y - (inverse_ones @ self.y) / inverse_ones.sum()
+        weights = inverse @ residual
+        gap = inverse - np.multiply.outer(weights, weights)
+        prior, prior_gradient = log_prior(theta, d)
+        value = 0.5 * float(residual @ weights) + float(np.log(np.diagonal(factor)).sum()) - prior
+        pull = gap * slope
+        by_Z = pull @ Z - pull.sum(axis=1)[:, None] * Z
+        by_scale = -np.bincount(self.groups, weights=np.einsum("ij,ij->j", by_Z, Z), minlength=d)
+        by_exponent = [np.einsum("ij,ij->j", by_Z[:, columns] / scales[columns], part) for part in slopes]
+        return value, np.concatenate([by_scale, [0.5 * noise * float(np.trace(gap))], *by_exponent]) - prior_gradient
+
+    def _warp(self, log_exponents: Array) -> tuple[Array, Indices, tuple[Array, ...]]:
+        """Images of the features; those that are warped, and their derivatives in log a and in log b."""
+        columns = np.searchsorted(self.groups, self.warped)
+        if not len(columns):
+            return self.features, columns, ()
+        images = self.features.copy()
+        exponents = np.exp(log_exponents).reshape(2, -1)
+        images[:, columns], _, *slopes = kumaraswamy(self.features[:, columns], *exponents)
+        return images, columns, tuple(slopes)
+
+    def hyperparameters(self, theta: Array) -> Hyperparameters:
+        """What `theta` stands for."""
+        d = self.n_columns
+        if not len(self.warped):
+            return Hyperparameters(np.exp(theta[:d]), math.exp(theta[d]))
+        exponents = np.ones((2, d))
+        exponents[:, self.warped] = np.exp(theta[d + 1 :]).reshape(2, -1)
+        return Hyperparameters(np.exp(theta[:d]), math.exp(theta[d]), exponents)
 
 
 def default_starts(n_columns: int) -> list[Array]:
@@ -217,8 +293,14 @@ def default_starts(n_columns: int) -> list[Array]:
     ]
 
 
-def fit(features: Array, groups: Indices, y: Array, *, starts: Sequence[Array] | None = None) -> Hyperparameters:
-    """Hyperparameters of largest posterior density, by L-BFGS-B from each start.
+def fit(
+    features: Array, groups: Indices, y: Array, extra: Array | float = 0.0, *, warped: Sequence[int] = ()
+) -> Hyperparameters:
+    """Hyperparameters of largest posterior density, by L-BFGS-B from each of `default_starts`.
+
+    The warp is fitted last, from none at all and the best of the other hyperparameters. It is kept
+    only where the data ask for it: where the log posterior density rises by more than the number of its
+    exponents (Akaike, 1974).
 
     Parameters
     ----------
@@ -226,8 +308,10 @@ def fit(features: Array, groups: Indices, y: Array, *, starts: Sequence[Array] |
     groups : (p,) array
     y : (n,) array
         Standardised.
-    starts : sequence of (d + 1,) arrays, optional
-        Values of theta; `default_starts` if not given.
+    extra : (n,) array or float, default=0.0
+        Known variance of the observations on top of the noise that is fitted.
+    warped : sequence of q ints, default=()
+        Ordered columns to fit a warp to.
 
     Examples
     --------
@@ -236,21 +320,24 @@ def fit(features: Array, groups: Indices, y: Array, *, starts: Sequence[Array] |
     >>> bool(0.1 < found.lengthscales[0] < 1.0), found.noise_variance < 1e-2
     (True, True)
     """
-    n_columns = int(groups[-1]) + 1
-    distances = column_distances(features, groups)
-    low, high = np.log(LENGTHSCALE_BOUNDS)
-    bounds = [(float(low), float(high))] * n_columns + [(math.log(NOISE_BOUNDS[0]), math.log(NOISE_BOUNDS[1]))]
-    found = [
-        minimize(
-            negative_log_posterior,
-            start,
-            args=(distances, y),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"maxiter": 50, "gtol": 1e-2, "ftol": 1e-6},
-        )
-        for start in (default_starts(n_columns) if starts is None else starts)
-    ]
-    theta = min(found, key=lambda result: float(result.fun)).x
-    return Hyperparameters(np.exp(theta[:-1]), math.exp(theta[-1]))
+    plain = NegativeLogPosterior(features, groups, y, extra)
+    found = [_minimum(plain, start) for start in default_starts(plain.n_columns)]
+    value, theta = min(found, key=lambda result: result[0])
+    if len(warped):
+        with_warp = NegativeLogPosterior(features, groups, y, extra, warped)
+        lower, warped_theta = _minimum(with_warp, np.append(theta, np.zeros(2 * len(warped))))
+        if value - lower > 2 * len(warped):
+            return with_warp.hyperparameters(warped_theta)
+    return plain.hyperparameters(theta)
+
+
+def _minimum(objective: NegativeLogPosterior, start: Array) -> tuple[float, Array]:
+    found = minimize(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=objective.bounds,
+        options={"maxiter": 50, "gtol": 1e-2, "ftol": 1e-6},
+    )
+    return float(found.fun), found.x

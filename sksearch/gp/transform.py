@@ -91,12 +91,28 @@ class HalfRankWarp:
         """Scores with the given images, linear between those observed and beyond them."""
         if self.slope == 0.0:
             return np.full_like(z, np.ldexp(self.scores[0], self.exponent))
-        reach = _REACH * np.array([-1.0, 1.0])
-        images = np.concatenate([self.warped[:1] + reach[0], self.warped, self.warped[-1:] + reach[1]])
-        ends = self.scores[[0, -1]] + self.slope * reach
+        scores, images = self._extended()
         with np.errstate(over="ignore"):  # a score near the largest float may be extrapolated to inf
-            scores = np.interp(z, images, np.concatenate([ends[:1], self.scores, ends[1:]]))
-            return np.asarray(np.ldexp(scores, self.exponent))
+            return np.asarray(np.ldexp(np.interp(z, images, scores), self.exponent))
+
+    def deviations(self, scores: Array, deviations: Array) -> Array:
+        """Standard deviations of z, given those of scores: half the distance between one above and one below.
+
+        0 for failed trials and where all scores are equal.
+        """
+        if self.slope == 0.0:
+            return np.zeros_like(scores)
+        knots, images = self._extended()
+        center, spread = np.ldexp(scores, -self.exponent), np.ldexp(deviations, -self.exponent)
+        halves = 0.5 * (np.interp(center + spread, knots, images) - np.interp(center - spread, knots, images))
+        return np.where(np.isfinite(scores), halves, 0.0)
+
+    def _extended(self) -> tuple[Array, Array]:
+        """Distinct scores and their images, continued straight on at both ends."""
+        reach = _REACH * np.array([-1.0, 1.0])
+        ends = self.scores[[0, -1]] + self.slope * reach
+        scores = np.concatenate([ends[:1], self.scores, ends[1:]])
+        return scores, np.concatenate([self.warped[:1] + reach[0], self.warped, self.warped[-1:] + reach[1]])
 
 
 def _root_mean_square(values: Array) -> float:

@@ -14,13 +14,15 @@ from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 from threadpoolctl import ThreadpoolController
 
+from sksearch.folds import FoldModel
 from sksearch.gp.acquisition import LogExpectedImprovement
 from sksearch.gp.features import Array, Indices, feature_groups
 from sksearch.gp.maximize import Domain, best_of, keys, maximize, unseen
-from sksearch.gp.regression import GaussianProcess, Hyperparameters, fit
+from sksearch.gp.regression import Design, GaussianProcess, fit
 from sksearch.gp.sobol import uniform_points
 from sksearch.gp.transform import HalfRankWarp
 from sksearch.samplers.design import check_initial_params, complete, design_point, n_initial
@@ -35,9 +37,11 @@ _IMAGINED = 32
 _MOST_IMAGINED = 16
 """Above this many pending trials their posterior mean stands for their outcomes."""
 _LEADERS = 5
+_WARP_FROM = 40
+"""Observations that tell a warp from noise; from there on hyperparameters are not fitted after each outcome."""
 _FIT_LIMIT = 300
 """Observations that the hyperparameters are fitted to, at most."""
-_MODEL_LIMIT = 1000
+_MODEL_LIMIT = 500
 """Observations that the posterior is conditioned on, at most."""
 
 
@@ -47,10 +51,55 @@ class _Model:
     warp: HalfRankWarp
     z: Array
     """(n,) of all observed trials."""
+    observed: _Observed
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """What the history says of each trial with an outcome: the last one, whatever its resource."""
+
     numbers: Indices
-    """(n,) numbers of the observed trials, increasing."""
+    """(n,) numbers of the trials, increasing."""
     scores: Array
     """(n,) nan where failed."""
+    deviations: Array
+    """(n,) standard deviation of the score about the one of all folds: 0 but for pruned trials."""
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> _Observed:
+        last = {outcome.evaluation.trial.number: outcome for outcome in outcomes}
+        numbers = sorted(last)
+        scores = np.array([last[number].score for number in numbers], dtype=np.float64)
+        deviations = np.zeros(len(numbers))
+        pruned = [position for position, number in enumerate(numbers) if last[number].status == "pruned"]
+        folds = FoldModel.of(outcomes) if pruned else None
+        if folds is not None:
+            n_seen = [np.count_nonzero(np.isfinite(last[numbers[position]].fold_scores)) for position in pruned]
+            deviations[pruned] = [math.sqrt(folds.extra_variance(int(n))) for n in n_seen]
+        return cls(np.array(numbers, dtype=np.intp), np.where(np.isfinite(scores), scores, np.nan), deviations)
+
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """(n,) whether the score is that of all folds."""
+        return np.asarray(np.isfinite(self.scores) & (self.deviations == 0.0))
+
+    @property
+    def key(self) -> bytes:
+        """Equal for equal observations."""
+        return self.numbers.tobytes() + self.scores.tobytes() + self.deviations.tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What is remembered from one refit to the next."""
+
+    key: bytes
+    """The outcomes it is made of."""
+    observed: Indices
+    """Numbers of the trials it knows."""
+    used: Indices
+    """Those in the rows of the design, in their order."""
+    design: Design
 
 
 @dataclass
@@ -64,8 +113,9 @@ class BayesSampler:
 
     A suggestion is a function of the space, the settings, the history and `rng`, so a resumed
     search continues as the uninterrupted one. The hyperparameters are those fitted to the first m
-    outcomes, where m grows by a twentieth at a time: between, the fit is remembered, and a sampler
-    that has not seen the search before repeats just that one.
+    outcomes, where m grows by a twentieth at a time. Between, the fit and the factor of the
+    covariance matrix are remembered and later trials are appended; a sampler that has not seen the
+    search before repeats just that one fit. Of more than 500 trials the model takes 500.
 
     Parameters
     ----------
@@ -114,7 +164,7 @@ class BayesSampler:
     _quotas: Quotas | None = field(init=False, repr=False, compare=False)
     _initial: list[Params] = field(init=False, repr=False, compare=False)
     _encoded: dict[int, tuple[Params, Array]] = field(init=False, repr=False, compare=False)
-    _fitted: tuple[bytes, Hyperparameters] | None = field(init=False, repr=False, compare=False)
+    _fitted: _Fitted | None = field(init=False, repr=False, compare=False)
     _everything: Array | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +174,7 @@ class BayesSampler:
         self._domain = Domain(self.space.n_categories, self.space.level_units, self.space.snap)
         self._quotas = None if self.quotas is None else Quotas(self.space, self.quotas)
         self._initial = check_initial_params(self.space, self.initial_params)
+        self._warpable = tuple(i for i, n in enumerate(self.space.n_categories) if n == 0)
         self._encoded, self._fitted, self._everything = {}, None, None
 
     def suggest(self, history: History, rng: np.random.Generator) -> Params | None:
@@ -178,46 +229,52 @@ class BayesSampler:
     def _improving_point(
         self, model: _Model, domain: Domain, points: Array, fresh: Array | None, rng: np.random.Generator
     ) -> Array | None:
-        pending = np.delete(points, model.numbers, axis=0)
+        numbers = model.observed.numbers
+        pending = np.delete(points, numbers, axis=0)
         normals = None
         if 0 < len(pending) <= _MOST_IMAGINED:
             normals = ndtri(uniform_points(_IMAGINED, len(pending), rng)).T
-        succeeded = np.isfinite(model.scores)
-        best = float(model.z[succeeded].max())
+        best = float(model.z[model.observed.complete].max())
         acquisition = LogExpectedImprovement.of(model.process, best, domain.features(pending), normals)
         if fresh is not None:
             return best_of(acquisition, domain, fresh)
-        order = np.argsort(-np.where(succeeded, model.z, -np.inf), kind="stable")
-        leaders = points[model.numbers[order[: min(_LEADERS, int(succeeded.sum()))]]]
+        succeeded = np.flatnonzero(np.isfinite(model.observed.scores))
+        order = np.argsort(-model.z[succeeded], kind="stable")
+        leaders = points[numbers[succeeded[order[:_LEADERS]]]]
         return maximize(acquisition, domain, points, leaders, rng)
 
     def _model(self, history: History, points: Array) -> _Model | None:
-        """The posterior given the history; None before the first finite score."""
-        numbers, scores = _last_scores(history.outcomes)
-        if not np.isfinite(scores).any():
+        """The posterior given the history; None before the first trial with a finite score on every fold."""
+        observed = _Observed.of(history.outcomes)
+        if not observed.complete.any():
             return None
-        warp = HalfRankWarp.fit(scores)
-        z = warp.transform(scores)
-        used = informative(z, _MODEL_LIMIT)
-        groups = feature_groups(self.space.n_categories)
-        process = GaussianProcess.condition(
-            self._domain.features(points[numbers[used]]), groups, z[used], self._hyperparameters(history, points)
-        )
-        return _Model(process, warp, z, numbers, scores)
+        warp = HalfRankWarp.fit(observed.scores)
+        z, fitted = warp.transform(observed.scores), self._fit(history, points)
+        later = np.flatnonzero(~np.isin(observed.numbers, fitted.observed))
+        used, design = fitted.used, fitted.design
+        if len(later):
+            used = np.append(used, observed.numbers[later])
+            extra = np.square(warp.deviations(observed.scores[later], observed.deviations[later]))
+            design = design.append(self._domain.features(points[observed.numbers[later]]), extra)
+        return _Model(design.given(z[np.searchsorted(observed.numbers, used)]), warp, z, observed)
 
-    def _hyperparameters(self, history: History, points: Array) -> Hyperparameters:
-        """Fitted to the outcomes up to the last refit."""
-        numbers, scores = _last_scores(history.outcomes[: last_refit(len(history.outcomes))])
-        if not np.isfinite(scores).any():
-            numbers, scores = _last_scores(history.outcomes)
-        data = points[numbers]
-        key = data.tobytes() + scores.tobytes()
-        if self._fitted is None or self._fitted[0] != key:
-            z = HalfRankWarp.fit(scores).transform(scores)
-            used = informative(z, _FIT_LIMIT)
-            features = self._domain.features(data[used])
-            self._fitted = key, fit(features, feature_groups(self.space.n_categories), z[used])
-        return self._fitted[1]
+    def _fit(self, history: History, points: Array) -> _Fitted:
+        """Hyperparameters fitted to the outcomes up to the last refit, and the factor of their covariance."""
+        observed = _Observed.of(history.outcomes[: last_refit(len(history.outcomes))])
+        if not observed.complete.any():
+            observed = _Observed.of(history.outcomes)
+        data = points[observed.numbers]
+        key = data.tobytes() + observed.key
+        if self._fitted is None or self._fitted.key != key:
+            warp, groups = HalfRankWarp.fit(observed.scores), feature_groups(self.space.n_categories)
+            z, features = warp.transform(observed.scores), self._domain.features(data)
+            extra = np.square(warp.deviations(observed.scores, observed.deviations))
+            some, most = informative(z, _FIT_LIMIT), informative(z, _MODEL_LIMIT)
+            warped = self._warpable if len(z) >= _WARP_FROM else ()
+            hyperparameters = fit(features[some], groups, z[some], extra[some], warped=warped)
+            design = Design.of(features[most], groups, hyperparameters, extra[most])
+            self._fitted = _Fitted(key, observed.numbers, observed.numbers[most], design)
+        return self._fitted
 
     def _points(self, history: History) -> Array:
         """(t, d) of all trials; remembered, for quantiles of scipy's distributions are slow."""
@@ -300,11 +357,3 @@ def informative(z: Array, limit: int) -> Indices:
     rest = np.flatnonzero(~kept)
     kept[rest[np.linspace(0, len(rest) - 1, min(limit - int(kept.sum()), len(rest))).astype(np.intp)]] = True
     return np.flatnonzero(kept)
-
-
-def _last_scores(outcomes: Sequence[Outcome]) -> tuple[Indices, Array]:
-    """Numbers of the trials with outcomes, increasing, and their last scores, nan where failed."""
-    last = {outcome.evaluation.trial.number: outcome.score for outcome in outcomes}
-    numbers = sorted(last)
-    scores = np.array([last[number] for number in numbers], dtype=np.float64)
-    return np.array(numbers, dtype=np.intp), np.where(np.isfinite(scores), scores, np.nan)

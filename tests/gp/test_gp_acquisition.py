@@ -14,7 +14,7 @@ from scipy.special import ndtri
 from scipy.stats import norm
 
 from sksearch.gp.acquisition import LogExpectedImprovement, log_h
-from sksearch.gp.regression import GaussianProcess, Hyperparameters
+from sksearch.gp.regression import Design, GaussianProcess, Hyperparameters
 from sksearch.gp.sobol import uniform_points
 
 TABLE = [
@@ -80,7 +80,7 @@ def problem(n: int = 12, d: int = 3, noise: float = 0.01) -> tuple[GaussianProce
     X = rng.random((n, d))
     y = np.sin(5 * X[:, 0]) - X[:, -1] ** 2
     y = (y - y.mean()) / y.std()
-    return GaussianProcess.condition(X, np.arange(d), y, Hyperparameters(np.linspace(0.3, 0.9, d), noise)), y
+    return Design.of(X, np.arange(d), Hyperparameters(np.linspace(0.3, 0.9, d), noise)).given(y), y
 
 
 def expected_improvement(mean: np.ndarray, sd: np.ndarray, best: np.ndarray | float) -> np.ndarray:
@@ -128,14 +128,14 @@ def test_one_pending_evaluation_averages_over_its_outcome() -> None:
     process, y = problem(n=5, d=1, noise=0.05)
     best = 0.3
     pending, query = np.array([[0.4]]), np.array([[0.3]])
-    noise = process.hyperparameters.noise_variance
-    rows = np.vstack([process.scaled * process.scales, pending])
+    noise = process.design.hyperparameters.noise_variance
+    rows = np.vstack([process.design.rows * process.design.embedding.scales, pending])
     mean, variance = process.posterior(pending)
     sd = math.sqrt(variance[0] + noise)
-    distances = np.abs(rows - rows.T) / process.scales
+    distances = np.abs(rows - rows.T) / process.design.embedding.scales
     r = math.sqrt(5) * distances
     kernel = (1 + r + r**2 / 3) * np.exp(-r) + noise * np.eye(6)
-    q = math.sqrt(5) * np.abs(query - rows)[:, 0] / process.scales
+    q = math.sqrt(5) * np.abs(query - rows)[:, 0] / process.design.embedding.scales
     cross = (1 + q + q**2 / 3) * np.exp(-q)
     posterior_sd = math.sqrt(1 - cross @ np.linalg.solve(kernel, cross))
 
@@ -160,8 +160,10 @@ def test_several_pending_evaluations_agree_with_plain_monte_carlo() -> None:
     pending, query = rng.random((3, 2)), np.array([[0.3, 0.4]])
     # joint draws of the latent function at pending points and query, noise on the pending outcomes; the conditional
     # mean of the query is not used, so the estimate shares nothing with the code but the prior
-    everything = np.vstack([process.scaled * process.scales, pending, query])
-    r = math.sqrt(5) * np.sqrt(np.square((everything[:, None] - everything) / process.scales).sum(axis=2))
+    everything = np.vstack([process.design.rows * process.design.embedding.scales, pending, query])
+    r = math.sqrt(5) * np.sqrt(
+        np.square((everything[:, None] - everything) / process.design.embedding.scales).sum(axis=2)
+    )
     kernel = (1 + r + r**2 / 3) * np.exp(-r)
     noisy = kernel[:8, :8] + 0.05 * np.eye(8)
     cross = kernel[8:, :8]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sksearch.gp.features import column_distances, expand, feature_groups
+from sksearch.gp.features import expand, feature_groups
 from sksearch.gp.regression import matern52, squared_distances
 
 
@@ -15,6 +15,12 @@ def test_an_ordered_column_is_its_own_feature_and_neutral_where_inactive() -> No
     features, groups = expand(np.array([[0.25], [np.nan]]), [0])
     assert features.tolist() == [[0.25], [0.5]]
     assert groups.tolist() == [0]
+
+
+def column_distances(features: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Squared distances of all pairs, (d, n, n)."""
+    squares = np.square(features[:, None] - features)
+    return np.array([squares[..., groups == column].sum(axis=2) for column in range(groups[-1] + 1)])
 
 
 def test_distance_of_categories_is_hamming() -> None:

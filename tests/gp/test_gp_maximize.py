@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from sksearch.gp.acquisition import LogExpectedImprovement
 from sksearch.gp.features import feature_groups
 from sksearch.gp.maximize import Domain, best_of, climb, keys, maximize, unseen, unseen_neighbours
-from sksearch.gp.regression import GaussianProcess, Hyperparameters
+from sksearch.gp.regression import Design, Hyperparameters
 
 
 def domain_of(kinds: list[int | str]) -> Domain:
@@ -58,7 +58,7 @@ def random_problem(
     y = rng.standard_normal(len(known))
     lengthscales = np.exp(rng.uniform(np.log(0.2), np.log(2.0), d))
     groups = feature_groups(domain.n_categories)
-    process = GaussianProcess.condition(domain.features(known), groups, y, Hyperparameters(lengthscales, noise))
+    process = Design.of(domain.features(known), groups, Hyperparameters(lengthscales, noise)).given(y)
     return LogExpectedImprovement.of(process, float(y.max())), known, known[np.argsort(-y)[:5]]
 
 
@@ -150,7 +150,7 @@ def test_a_near_duplicate_of_a_known_point_is_not_returned() -> None:
     known = np.vstack([incumbent + steps, np.random.default_rng(0).random((20, 2))])
     y = -np.square(known - incumbent).sum(axis=1) * 50
     y[0] -= 1e-4
-    process = GaussianProcess.condition(known, np.arange(2), y, Hyperparameters(np.array([0.5, 0.5]), 1e-6))
+    process = Design.of(known, np.arange(2), Hyperparameters(np.array([0.5, 0.5]), 1e-6)).given(y)
     acquisition = LogExpectedImprovement.of(process, float(y.max()))
     for seed in range(10):
         point = maximize(acquisition, domain, known, known[:5], np.random.default_rng(seed))

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import approx_fprime, minimize_scalar
-from scipy.stats import lognorm
+from scipy.stats import lognorm, norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
-from sksearch.gp.features import column_distances, expand
+from sksearch.gp.features import expand
 from sksearch.gp.regression import (
-    GaussianProcess,
+    Design,
     Hyperparameters,
+    NegativeLogPosterior,
     cholesky,
     default_starts,
     fit,
     log_prior,
     matern52,
-    negative_log_posterior,
 )
 
 N_CATEGORIES = (0, 3, 0, 2)
@@ -37,16 +37,18 @@ def mixed_problem(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.nda
     return features, groups, (y - y.mean()) / (y.std() or 1.0), Hyperparameters(np.array([0.3, 0.8, 1.5, 0.6]), 0.02)
 
 
-def scikit_learns(groups: np.ndarray, hyperparameters: Hyperparameters) -> GaussianProcessRegressor:
+def scikit_learns(
+    groups: np.ndarray, hyperparameters: Hyperparameters, extra: np.ndarray | float = 0.0
+) -> GaussianProcessRegressor:
     kernel = Matern(length_scale=hyperparameters.lengthscales[groups], nu=2.5)
-    return GaussianProcessRegressor(kernel, alpha=hyperparameters.noise_variance, optimizer=None)
+    return GaussianProcessRegressor(kernel, alpha=hyperparameters.noise_variance + extra, optimizer=None)
 
 
 @pytest.mark.parametrize("n", [1, 2, 30, 150])
 def test_posterior_equals_scikit_learns(n: int) -> None:
     features, groups, y, hyperparameters = mixed_problem(n)
     queries, _ = expand(np.random.default_rng(1).random((40, 4)), N_CATEGORIES)
-    process = GaussianProcess.condition(features, groups, y, hyperparameters)
+    process = Design.of(features, groups, hyperparameters).given(y)
     reference = scikit_learns(groups, hyperparameters).fit(features, y - process.mean)
     mean, sd = reference.predict(queries, return_std=True)
     ours, variance = process.posterior(queries)
@@ -54,9 +56,30 @@ def test_posterior_equals_scikit_learns(n: int) -> None:
     assert variance == pytest.approx(sd**2, abs=1e-10)
 
 
+def test_posterior_with_known_variances_equals_scikit_learns() -> None:
+    features, groups, y, hyperparameters = mixed_problem(40)
+    extra = np.where(np.arange(40) % 3 == 0, np.linspace(0.01, 2.0, 40), 0.0)
+    queries, _ = expand(np.random.default_rng(1).random((40, 4)), N_CATEGORIES)
+    process = Design.of(features, groups, hyperparameters, extra).given(y)
+    reference = scikit_learns(groups, hyperparameters, extra).fit(features, y - process.mean)
+    mean, sd = reference.predict(queries, return_std=True)
+    assert process.posterior(queries)[0] == pytest.approx(mean + process.mean, abs=1e-10)
+    assert process.posterior(queries)[1] == pytest.approx(sd**2, abs=1e-10)
+
+
+def test_an_observation_of_endless_variance_counts_for_nothing() -> None:
+    features, groups, y, hyperparameters = mixed_problem(20)
+    extra = np.append(np.zeros(19), 1e12)
+    queries = features + 0.05
+    with_it = Design.of(features, groups, hyperparameters, extra).given(np.append(y[:19], 100.0)).posterior(queries)
+    without = Design.of(features[:19], groups, hyperparameters).given(y[:19]).posterior(queries)
+    assert with_it[0] == pytest.approx(without[0], abs=1e-8)
+    assert with_it[1] == pytest.approx(without[1], abs=1e-8)
+
+
 def test_prior_mean_is_the_generalised_least_squares_estimate() -> None:
     features, groups, y, hyperparameters = mixed_problem(25)
-    process = GaussianProcess.condition(features, groups, y, hyperparameters)
+    process = Design.of(features, groups, hyperparameters).given(y)
     scaled = features / hyperparameters.lengthscales[groups]
     kernel = Matern(nu=2.5)(scaled) + hyperparameters.noise_variance * np.eye(25)
     precision = np.linalg.inv(kernel)
@@ -76,32 +99,79 @@ def test_kernel_slope_is_minus_twice_the_derivative() -> None:
 def test_gradient_of_the_fit_agrees_with_differences(seed: int) -> None:
     rng = np.random.default_rng(seed)
     features, groups, y, _ = mixed_problem(20, seed)
-    distances = column_distances(features, groups)
+    objective = NegativeLogPosterior(features, groups, y)
     theta = np.append(rng.uniform(-2, 2, 4), rng.uniform(-8, 0))
-    _, gradient = negative_log_posterior(theta, distances, y)
-    differences = approx_fprime(theta, lambda t: negative_log_posterior(t, distances, y)[0], 1e-7)
+    _, gradient = objective(theta)
+    differences = approx_fprime(theta, lambda t: objective(t)[0], 1e-7)
     assert gradient == pytest.approx(differences, rel=1e-4, abs=1e-4 * np.abs(gradient).max() + 1e-5)
 
 
 def test_gradient_of_the_fit_agrees_with_central_differences_closely() -> None:
     features, groups, y, hyperparameters = mixed_problem(30)
-    distances = column_distances(features, groups)
+    objective = NegativeLogPosterior(features, groups, y)
     theta = np.log(np.append(hyperparameters.lengthscales, hyperparameters.noise_variance))
-    _, gradient = negative_log_posterior(theta, distances, y)
+    _, gradient = objective(theta)
     for position in range(5):
         step = np.zeros(5)
         step[position] = 1e-5
-        higher, lower = (negative_log_posterior(theta + sign * step, distances, y)[0] for sign in (1, -1))
+        higher, lower = (objective(theta + sign * step)[0] for sign in (1, -1))
         assert gradient[position] == pytest.approx((higher - lower) / 2e-5, abs=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_gradient_of_the_fit_with_warp_and_known_variances_agrees_with_central_differences(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    features, groups, y, _ = mixed_problem(20, seed)
+    objective = NegativeLogPosterior(features, groups, y, rng.uniform(0, 0.5, 20), warped=(0, 2))
+    theta = np.concatenate([rng.uniform(-1, 2, 4), rng.uniform(-6, 0, 1), rng.uniform(-1, 1, 4)])
+    _, gradient = objective(theta)
+    for position in range(len(theta)):
+        step = np.zeros(len(theta))
+        step[position] = 1e-5
+        difference = (objective(theta + step)[0] - objective(theta - step)[0]) / 2e-5
+        assert gradient[position] == pytest.approx(difference, rel=1e-5, abs=1e-5 * np.abs(gradient).max())
+
+
+def test_a_warped_fit_is_the_plain_one_on_warped_features() -> None:
+    features, groups, y, hyperparameters = mixed_problem(30)
+    log_exponents = np.array([0.4, -0.7, 0.2, 0.9])
+    theta = np.log(np.append(hyperparameters.lengthscales, hyperparameters.noise_variance))
+    warped = features.copy()
+    warped[:, 0] = 1 - (1 - features[:, 0] ** np.exp(0.4)) ** np.exp(0.2)
+    warped[:, 4] = 1 - (1 - features[:, 4] ** np.exp(-0.7)) ** np.exp(0.9)
+    with_warp = NegativeLogPosterior(features, groups, y, warped=(0, 2))
+    value = with_warp(np.append(theta, log_exponents))[0] - np.sum(log_exponents**2) / (2 * 0.75**2)
+    assert value == pytest.approx(NegativeLogPosterior(warped, groups, y)(theta)[0], rel=1e-10)
+    found = with_warp.hyperparameters(np.append(theta, log_exponents))
+    plain = Design.of(warped, groups, hyperparameters).given(y).posterior(warped[:7])
+    assert Design.of(features, groups, found).given(y).posterior(features[:7])[0] == pytest.approx(plain[0], abs=1e-9)
+
+
+def test_the_warp_finds_a_scale_that_was_given_wrongly() -> None:
+    rng = np.random.default_rng(0)
+    rate = rng.uniform(1e-4, 1.0, 80)
+    y = -np.square(np.log10(rate) + 2.5)
+    y = (y - y.mean()) / y.std()
+    plain, warped = fit(rate[:, None], np.arange(1), y), fit(rate[:, None], np.arange(1), y, warped=(0,))
+    values = [
+        NegativeLogPosterior(rate[:, None], np.arange(1), y, warped=(0,))(
+            np.log(np.concatenate([f.lengthscales, [f.noise_variance], np.ones(2) if e is None else e[:, 0]]))
+        )[0]
+        for f, e in [(plain, None), (warped, warped.exponents)]
+    ]
+    assert values[1] < values[0] - 5
+    assert warped.exponents is not None
+    assert warped.exponents[0, 0] < 0.7  # stretches the small rates
 
 
 def test_fit_minimises_scikit_learns_likelihood_plus_the_prior() -> None:
     features, groups, y, hyperparameters = mixed_problem(30)
     theta = np.log(np.append(hyperparameters.lengthscales, hyperparameters.noise_variance))
-    mean = GaussianProcess.condition(features, groups, y, hyperparameters).mean
+    mean = Design.of(features, groups, hyperparameters).given(y).mean
     reference = scikit_learns(groups, hyperparameters).fit(features, y - mean)
-    expected = -reference.log_marginal_likelihood() - 0.5 * 30 * math.log(2 * math.pi) - log_prior(theta)[0]
-    assert negative_log_posterior(theta, column_distances(features, groups), y)[0] == pytest.approx(expected, rel=1e-10)
+    expected = -reference.log_marginal_likelihood() - 0.5 * 30 * math.log(2 * math.pi) - log_prior(theta, 4)[0]
+    assert NegativeLogPosterior(features, groups, y)(theta)[0] == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("d", [1, 4, 12])
@@ -113,23 +183,31 @@ def test_prior_is_the_density_of_lengthscales_and_variance_themselves(d: int) ->
         return float(lengths.sum() + lognorm(s=1, scale=math.exp(-4)).logpdf(math.exp(theta[-1])))
 
     one, other = rng.normal(size=(2, d + 1))
-    assert log_prior(one)[0] - log_prior(other)[0] == pytest.approx(reference(one) - reference(other), rel=1e-12)
-    assert log_prior(one)[1] == pytest.approx(approx_fprime(one, reference, 1e-7), abs=1e-5)
+    assert log_prior(one, d)[0] - log_prior(other, d)[0] == pytest.approx(reference(one) - reference(other), rel=1e-12)
+    assert log_prior(one, d)[1] == pytest.approx(approx_fprime(one, reference, 1e-7), abs=1e-5)
+
+
+def test_prior_of_the_exponents_is_normal_in_their_logarithms() -> None:
+    theta, flat = np.array([0.1, -4.0, 0.5, -1.2]), np.array([0.1, -4.0, 0.0, 0.0])
+    expected = norm(scale=0.75).logpdf(theta[2:]).sum() - norm(scale=0.75).logpdf(flat[2:]).sum()
+    assert log_prior(theta, 1)[0] - log_prior(flat, 1)[0] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("d", [1, 4, 12])
 def test_mode_of_the_lengthscale_prior_grows_with_the_root_of_the_dimension(d: int) -> None:
-    found = minimize_scalar(lambda t: -log_prior(np.append(np.full(d, t), -4.0))[0], bounds=(-5, 5), method="bounded")
+    found = minimize_scalar(
+        lambda t: -log_prior(np.append(np.full(d, t), -4.0), d)[0], bounds=(-5, 5), method="bounded"
+    )
     assert math.exp(found.x) == pytest.approx(0.205 * math.sqrt(d), rel=1e-2)
 
 
 def test_fit_finds_a_better_posterior_than_every_start() -> None:
     features, groups, y, _ = mixed_problem(40)
-    distances = column_distances(features, groups)
+    objective = NegativeLogPosterior(features, groups, y)
     found = fit(features, groups, y)
     theta = np.log(np.append(found.lengthscales, found.noise_variance))
-    value, gradient = negative_log_posterior(theta, distances, y)
-    assert all(value < negative_log_posterior(start, distances, y)[0] for start in default_starts(4))
+    value, gradient = objective(theta)
+    assert all(value < objective(start)[0] for start in default_starts(4))
     inner = theta > math.log(1.01e-6)
     assert np.abs(gradient[inner]).max() < 0.2
 
@@ -146,32 +224,28 @@ def test_posterior_does_not_depend_on_the_order_of_observations() -> None:
     features, groups, y, hyperparameters = mixed_problem(50)
     order = np.random.default_rng(3).permutation(50)
     queries = features[:10] * 0.9
-    one = GaussianProcess.condition(features, groups, y, hyperparameters).posterior(queries)
-    other = GaussianProcess.condition(features[order], groups, y[order], hyperparameters).posterior(queries)
+    one = Design.of(features, groups, hyperparameters).given(y).posterior(queries)
+    other = Design.of(features[order], groups, hyperparameters).given(y[order]).posterior(queries)
     assert one[0] == pytest.approx(other[0], abs=1e-10)
     assert one[1] == pytest.approx(other[1], abs=1e-10)
 
 
-def test_appending_equals_conditioning_at_once() -> None:
-    features, groups, y, hyperparameters = mixed_problem(60)
-    start = GaussianProcess.condition(features[:20], groups, y[:20], hyperparameters)
-    appended = start
-    for row in range(20, 60):
-        appended, _ = appended.extend(features[row : row + 1], np.zeros((1, 1)))
-        # `extend` imagines outcomes; to append real ones, whiten them with the new factor
-        residual = y[: row + 1] - start.mean
-        whitened = np.linalg.solve(appended.factor, residual)
-        appended = GaussianProcess(
-            appended.hyperparameters, appended.scales, appended.scaled, appended.factor, start.mean, whitened
-        )
-    kernel, _ = matern52(np.square(appended.scaled[:, None] - appended.scaled).sum(axis=2))
-    kernel[np.diag_indices(60)] += hyperparameters.noise_variance
+def test_appending_equals_factorising_at_once() -> None:
+    features, groups, y, hyperparameters = mixed_problem(200)
+    extra = np.random.default_rng(9).uniform(0, 0.1, 200)
+    appended = Design.of(features[:20], groups, hyperparameters, extra[:20])
+    for row in range(20, 200):
+        appended = appended.append(features[row : row + 1], extra[row : row + 1])
+    kernel, _ = matern52(np.square(appended.rows[:, None] - appended.rows).sum(axis=2))
+    kernel[np.diag_indices(200)] += hyperparameters.noise_variance + extra
     assert appended.factor == pytest.approx(np.linalg.cholesky(kernel), abs=1e-10)
+    at_once = Design.of(features, groups, hyperparameters, extra).given(y)
+    assert appended.given(y).weights == pytest.approx(at_once.weights, abs=1e-8)
 
 
 def test_extending_leaves_the_original_untouched_and_imagines_from_the_predictive_distribution() -> None:
     features, groups, y, hyperparameters = mixed_problem(30)
-    process = GaussianProcess.condition(features, groups, y, hyperparameters)
+    process = Design.of(features, groups, hyperparameters).given(y)
     before = process.weights.tobytes()
     queries, _ = expand(np.random.default_rng(5).random((3, 4)), N_CATEGORIES)
     _, outcomes = process.extend(queries, np.random.default_rng(6).standard_normal((3, 200_000)))
@@ -185,9 +259,9 @@ def test_extending_leaves_the_original_untouched_and_imagines_from_the_predictiv
 
 def test_exact_duplicates_weigh_as_their_mean_with_less_noise() -> None:
     features, groups, y, hyperparameters = mixed_problem(10)
-    twice = GaussianProcess.condition(np.vstack([features] * 2), groups, np.append(y, y), hyperparameters)
+    twice = Design.of(np.vstack([features] * 2), groups, hyperparameters).given(np.append(y, y))
     half_noise = Hyperparameters(hyperparameters.lengthscales, hyperparameters.noise_variance / 2)
-    once = GaussianProcess.condition(features, groups, y, half_noise)
+    once = Design.of(features, groups, half_noise).given(y)
     queries = features + 0.01
     assert twice.posterior(queries)[0] == pytest.approx(once.posterior(queries)[0], abs=1e-10)
     assert twice.posterior(queries)[1] == pytest.approx(once.posterior(queries)[1], abs=1e-10)
@@ -200,7 +274,7 @@ def test_degenerate_data_are_fitted(n: int, kind: str) -> None:
     y = np.zeros(n) if kind == "constant" else np.linspace(-1, 1, n)
     groups = np.arange(2)
     hyperparameters = fit(X, groups, y)
-    mean, variance = GaussianProcess.condition(X, groups, y, hyperparameters).posterior(X)
+    mean, variance = Design.of(X, groups, hyperparameters).given(y).posterior(X)
     assert np.isfinite(mean).all()
     assert ((variance >= 0) & (variance <= 1)).all()
 

@@ -118,3 +118,21 @@ def test_equal_scores_have_equal_inverse() -> None:
     warp = HalfRankWarp.fit(np.array([0.3, 0.3]))
     assert warp.transform(np.array([0.3, 0.3])).tolist() == [0.0, 0.0]
     assert warp.inverse(np.array([-1.0, 2.0])).tolist() == [0.3, 0.3]
+
+
+def test_deviations_of_good_scores_are_theirs_over_the_slope() -> None:
+    scores = np.random.default_rng(0).normal(size=60)
+    warp = HalfRankWarp.fit(scores)
+    z = warp.transform(scores)
+    good = np.flatnonzero(scores > np.quantile(scores, 0.6))
+    scale = np.diff(np.sort(scores[good])).sum() / np.diff(np.sort(z[good])).sum()
+    found = warp.deviations(scores[good], np.full(len(good), 0.01))
+    assert found == pytest.approx(np.full(len(good), 0.01 / scale), rel=1e-6)
+
+
+def test_the_deviation_of_a_disaster_is_no_larger_than_of_a_good_score_and_of_a_failure_none() -> None:
+    scores = np.array([0.5, 0.6, 0.7, 0.8, -1e9, np.nan])
+    found = HalfRankWarp.fit(scores).deviations(scores, np.full(6, 0.01))
+    assert 0 <= found[4] < found[3]
+    assert found[5] == 0.0
+    assert HalfRankWarp.fit(np.ones(3)).deviations(np.ones(3), np.full(3, 0.5)).tolist() == [0.0, 0.0, 0.0]
