@@ -409,6 +409,69 @@ def test_shifted_scores_give_nearly_the_same_suggestion():
     assert list(one.values()) == pytest.approx(list(other.values()), abs=1e-2)
 
 
+def test_other_names_of_the_parameters_change_nothing():
+    renamed = {name: f"step__{name[::-1]}" for name in MIXED}
+    history, other = History(), History()
+    one, two = (
+        BayesSampler(space_of(spec), 60) for spec in (MIXED, {renamed[name]: value for name, value in MIXED.items()})
+    )
+    for _ in range(16):
+        params, others = ask(one, history), ask(two, other)
+        assert others == {renamed[name]: value for name, value in params.items()}
+        record(history, params, mixed_score(params))
+        record(other, others, mixed_score(params))
+
+
+@pytest.mark.parametrize("n", [12, 60])
+def test_the_order_of_the_trials_does_not_matter_to_the_model(n):
+    space, rng = space_of(MIXED), np.random.default_rng(0)
+    trials = [space.sample(rng) for _ in range(n)]
+    history, permuted = History(), History()
+    order = rng.permutation(n)
+    for params in trials:
+        record(history, params, mixed_score(params))
+    for position in order:
+        record(permuted, trials[position], mixed_score(trials[position]))
+    # beyond 39 trials the hyperparameters are those of all but the newest twentieth: another one in another order
+    for one, other in zip(*(BayesSampler(space, 60).posterior(h) for h in (history, permuted)), strict=True):
+        assert other == pytest.approx(one[order], abs=1e-3 if n < 40 else 0.2)
+
+
+# --- folds ----------------------------------------------------------------------------------------------------------
+
+
+def record_folds(history: History, params: Params, folds: tuple[float, ...]) -> None:
+    evaluation = record(history, params)
+    score = float(np.nanmean(folds))
+    history.told(Outcome(evaluation=evaluation, folds=(), score=score, fold_scores=folds))
+
+
+def noisy_history(last: tuple[float, ...]) -> History:
+    history, rng = History(), np.random.default_rng(1)
+    for x in np.linspace(0, 1, 12):
+        params = {"x": float(x), "y": 0.5}
+        record_folds(history, params, tuple(bowl(params) + rng.normal(0, 0.1, 5)))
+    record_folds(history, {"x": 0.7, "y": 0.45}, last)
+    return history
+
+
+def test_a_pruned_trial_tells_less_than_a_complete_one():
+    nan = math.nan
+    sampler = BayesSampler(space_of(BOX), 50)
+    complete_sd = sampler.posterior(noisy_history((-0.1, -0.1, -0.1, -0.1, -0.1)))[1][-1]
+    pruned_sd = sampler.posterior(noisy_history((-0.1, nan, nan, nan, nan)))[1][-1]
+    nearly = sampler.posterior(noisy_history((-0.1, -0.1, -0.1, -0.1, nan)))[1][-1]
+    assert complete_sd < nearly < pruned_sd
+
+
+def test_only_pruned_trials_are_no_data_yet():
+    history = History()
+    record_folds(history, {"x": 0.5, "y": 0.5}, (0.5, math.nan))
+    sampler = BayesSampler(space_of(BOX), 50, n_initial_points=1)
+    assert ask(sampler, history) is not None
+    assert np.isnan(sampler.posterior(history)[0]).all()
+
+
 def test_informative_keeps_the_best_and_the_newest():
     z = np.random.default_rng(0).normal(size=5000)
     kept = informative(z, 300)
@@ -422,7 +485,7 @@ def test_long_histories_are_thinned():
     space, rng, history = space_of(BOX), np.random.default_rng(0), History()
     for _ in range(1200):
         params = space.sample(rng)
-        record(history, params, bowl(params))
+        record(history, params, bowl(params) + rng.normal(0, 0.005))
     sampler = BayesSampler(space, None)
     params = ask(sampler, history)
     assert math.dist((params["x"], params["y"]), (0.7, 0.2)) < 0.1

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
-from scipy.special import erfcx, ndtr
+from scipy.special import erfcx, log_ndtr, ndtr
 
 from sksearch.gp.features import Array
 from sksearch.gp.regression import GaussianProcess, matern52, solve_lower, squared_distances
@@ -137,6 +138,62 @@ class LogExpectedImprovement:
         back = -slope * (by_mean - (by_sd / sd)[:, None] * solved) / sd[:, None]
         gradient = design.embedding.pull_back(features, back.sum(axis=1)[:, None] * rows - back @ design.rows)
         return total + np.log(sd / len(self.best)), gradient
+
+
+@dataclass(frozen=True, slots=True)
+class WhereFeasible:
+    r"""Logarithm of the expected improvement times the probability that an evaluation does not fail.
+
+    A second process is conditioned on labels, 1 for a success and -1 for a failure; with its mean m
+    and variance v the probability is :math:`\Phi(m / \sqrt{v + s})`, s its noise variance (Rasmussen
+    and Williams, 2006, Section 6.5: regression of labels; Gelbart, Snoek and Adams, 2014, Equation 4:
+    the product).
+
+    Examples
+    --------
+    >>> from sksearch.gp.regression import Design, Hyperparameters
+    >>> X = np.array([[0.1], [0.4], [0.9]])
+    >>> design = Design.of(X, np.array([0]), Hyperparameters(np.array([0.5]), noise_variance=0.1))
+    >>> improvement = LogExpectedImprovement.of(design.given(np.array([-1.0, 0.0, 1.0])), best=1.0)
+    >>> acquisition = WhereFeasible(improvement, design.given(np.array([1.0, 1.0, -1.0])))
+    >>> (improvement(X) - acquisition(X)).round(2).tolist()  # what the failure at 0.9 costs
+    [0.01, 0.02, 3.56]
+    """
+
+    improvement: LogExpectedImprovement
+    labels: GaussianProcess
+
+    @property
+    def process(self) -> GaussianProcess:
+        """The one of the scores, which has a row for each known point."""
+        return self.improvement.process
+
+    def __call__(self, features: Array) -> Array:
+        """Values (m,) at (m, p) features."""
+        mean, variance = self.labels.posterior(features)
+        noise = self.labels.design.hyperparameters.noise_variance
+        return np.asarray(self.improvement(features) + log_ndtr(mean / np.sqrt(variance + noise)))
+
+    def value_and_gradient(self, features: Array) -> tuple[Array, Array]:
+        """Values (m,) and gradients (m, p) at (m, p) features."""
+        value, gradient = self.improvement.value_and_gradient(features)
+        design = self.labels.design
+        rows = design.embedding(features)
+        kernel, slope = matern52(squared_distances(rows, design.rows))
+        half = solve_lower(design.factor, kernel.T)
+        spread = np.maximum(1.0 - np.einsum("ij,ij->j", half, half), 0.0) + design.hyperparameters.noise_variance
+        t = (self.labels.mean + kernel @ self.labels.weights) / np.sqrt(spread)
+        log_probability = log_ndtr(t)
+        ratio = np.exp(-0.5 * t * t - _LOG_SQRT_2PI - log_probability)
+        # d t = d mean / sqrt(spread) - t d spread / (2 spread), and d spread = -2 (A^-1 k) d k
+        solved = solve_lower(design.factor, half, transposed=True).T
+        by_kernel = self.labels.weights / np.sqrt(spread)[:, None] + (t / spread)[:, None] * solved
+        back = -slope * ratio[:, None] * by_kernel
+        pulled = design.embedding.pull_back(features, back.sum(axis=1)[:, None] * rows - back @ design.rows)
+        return value + log_probability, gradient + pulled
+
+
+Acquisition: TypeAlias = LogExpectedImprovement | WhereFeasible
 
 
 def _deviations(half: Array) -> Array:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sksearch.gp.acquisition import LogExpectedImprovement
+from sksearch.gp.acquisition import Acquisition
 from sksearch.gp.features import Array, Indices, expand, feature_groups
 from sksearch.gp.regression import squared_distances
 from sksearch.gp.sobol import uniform_points
@@ -68,7 +68,7 @@ def unseen(points: Array, seen: frozenset[bytes]) -> Array:
 
 
 def maximize(
-    acquisition: LogExpectedImprovement,
+    acquisition: Acquisition,
     domain: Domain,
     known: Array,
     leaders: Array,
@@ -83,7 +83,7 @@ def maximize(
 
     Parameters
     ----------
-    acquisition : LogExpectedImprovement
+    acquisition : LogExpectedImprovement or WhereFeasible
     domain : Domain
     known : (n, d) array
         Points evaluated or pending.
@@ -114,7 +114,7 @@ def maximize(
     return winner  # type: ignore[no-any-return]
 
 
-def best_of(acquisition: LogExpectedImprovement, domain: Domain, candidates: Array) -> Array:
+def best_of(acquisition: Acquisition, domain: Domain, candidates: Array) -> Array:
     """The candidate of largest acquisition; the first of several equal ones."""
     return candidates[int(np.argmax(acquisition(domain.features(candidates))))]  # type: ignore[no-any-return]
 
@@ -156,7 +156,7 @@ def _spread(candidates: Array, values: Array) -> NDArray[np.intp]:
     return np.array(chosen)
 
 
-def _is_near_duplicate(acquisition: LogExpectedImprovement, domain: Domain, points: Array) -> NDArray[np.bool_]:
+def _is_near_duplicate(acquisition: Acquisition, domain: Domain, points: Array) -> NDArray[np.bool_]:
     """Whether a known point, evaluated or pending, lies within a hundredth of a lengthscale."""
     design = acquisition.process.design
     distances = squared_distances(design.embedding(domain.features(points)), design.rows)
@@ -175,7 +175,7 @@ def unseen_neighbours(domain: Domain, known: Array) -> Array:
 
 
 def _local_search(
-    acquisition: LogExpectedImprovement, domain: Domain, points: Array, values: Array, seen: frozenset[bytes]
+    acquisition: Acquisition, domain: Domain, points: Array, values: Array, seen: frozenset[bytes]
 ) -> tuple[Array, Array]:
     """Improve each point by turns of ascent and exchange, until neither helps."""
     continuous = np.array(
@@ -203,7 +203,7 @@ def _local_search(
 
 
 def _ascend(
-    acquisition: LogExpectedImprovement,
+    acquisition: Acquisition,
     domain: Domain,
     points: Array,
     values: Array,
@@ -311,7 +311,7 @@ def _update(inverse: Array, moved: Array, fallen: Array) -> None:
 
 
 def _exchange(
-    acquisition: LogExpectedImprovement,
+    acquisition: Acquisition,
     domain: Domain,
     points: Array,
     values: Array,
@@ -360,7 +360,7 @@ def _exchanges(
 
 
 def _keep_better(
-    acquisition: LogExpectedImprovement,
+    acquisition: Acquisition,
     domain: Domain,
     points: Array,
     values: Array,
@@ -372,7 +372,7 @@ def _keep_better(
     return np.where(better[:, None], proposed, points), np.where(better, scored, values)
 
 
-def _guarded(acquisition: LogExpectedImprovement, domain: Domain, points: Array, seen: frozenset[bytes]) -> Array:
+def _guarded(acquisition: Acquisition, domain: Domain, points: Array, seen: frozenset[bytes]) -> Array:
     """Values of the acquisition; -inf at known points."""
     known = np.fromiter((key in seen for key in keys(points)), dtype=bool, count=len(points))
     return np.where(known, -np.inf, acquisition(domain.features(points)))

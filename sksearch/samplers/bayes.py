@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from scipy.special import ndtri
 from threadpoolctl import ThreadpoolController
 
 from sksearch.folds import FoldModel
-from sksearch.gp.acquisition import LogExpectedImprovement
+from sksearch.gp.acquisition import LogExpectedImprovement, WhereFeasible
 from sksearch.gp.features import Array, Indices, feature_groups
 from sksearch.gp.maximize import Domain, best_of, keys, maximize, unseen
 from sksearch.gp.regression import Design, GaussianProcess, fit
@@ -36,9 +36,12 @@ _IMAGINED = 32
 """Outcomes imagined for the pending trials, a power of 2."""
 _MOST_IMAGINED = 16
 """Above this many pending trials their posterior mean stands for their outcomes."""
+_FEWEST_FAILURES, _SHARE_OF_FAILURES = 5, 0.1
+"""From which number and which share on there is something to learn of where trials fail."""
+_LABEL_NOISE = 0.1
 _LEADERS = 5
-_WARP_FROM = 40
-"""Observations that tell a warp from noise; from there on hyperparameters are not fitted after each outcome."""
+_WARP_FROM = 20
+"""Observations that may tell a warp from noise."""
 _FIT_LIMIT = 300
 """Observations that the hyperparameters are fitted to, at most."""
 _MODEL_LIMIT = 500
@@ -48,6 +51,8 @@ _MODEL_LIMIT = 500
 @dataclass(frozen=True, slots=True)
 class _Model:
     process: GaussianProcess
+    used: Indices
+    """Numbers of the trials in its rows."""
     warp: HalfRankWarp
     z: Array
     """(n,) of all observed trials."""
@@ -64,24 +69,26 @@ class _Observed:
     """(n,) nan where failed."""
     deviations: Array
     """(n,) standard deviation of the score about the one of all folds: 0 but for pruned trials."""
+    complete: NDArray[np.bool_]
+    """(n,) whether the score is that of all folds."""
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> _Observed:
-        last = {outcome.evaluation.trial.number: outcome for outcome in outcomes}
-        numbers = sorted(last)
-        scores = np.array([last[number].score for number in numbers], dtype=np.float64)
-        deviations = np.zeros(len(numbers))
-        pruned = [position for position, number in enumerate(numbers) if last[number].status == "pruned"]
-        folds = FoldModel.of(outcomes) if pruned else None
+        by_number = {outcome.evaluation.trial.number: outcome for outcome in outcomes}
+        last = [by_number[number] for number in sorted(by_number)]
+        status = np.array([outcome.status for outcome in last])
+        deviations = np.zeros(len(last))
+        folds = FoldModel.of(outcomes) if "pruned" in status else None
         if folds is not None:
-            n_seen = [np.count_nonzero(np.isfinite(last[numbers[position]].fold_scores)) for position in pruned]
-            deviations[pruned] = [math.sqrt(folds.extra_variance(int(n))) for n in n_seen]
-        return cls(np.array(numbers, dtype=np.intp), np.where(np.isfinite(scores), scores, np.nan), deviations)
-
-    @property
-    def complete(self) -> NDArray[np.bool_]:
-        """(n,) whether the score is that of all folds."""
-        return np.asarray(np.isfinite(self.scores) & (self.deviations == 0.0))
+            for position in np.flatnonzero(status == "pruned"):
+                n_seen = int(np.isfinite(last[position].fold_scores).sum())
+                deviations[position] = math.sqrt(folds.extra_variance(n_seen))
+        return cls(
+            np.array([outcome.evaluation.trial.number for outcome in last], dtype=np.intp),
+            np.array([outcome.score if outcome.status != "failed" else np.nan for outcome in last], dtype=np.float64),
+            deviations,
+            status == "ok",
+        )
 
     @property
     def key(self) -> bytes:
@@ -108,8 +115,10 @@ class BayesSampler:
 
     First `initial_params` in their order, then a scrambled Sobol sequence up to the number of
     initial points, then the model. It is trained on the last outcome of every trial, whatever its
-    resource; a failed trial counts as worse than all others; a trial without any outcome is
-    averaged over (pending). A finite space is never asked for the same parameters twice.
+    resource; a failed trial counts as worse than all others, and where many fail the probability of
+    that is learned too; a pruned trial counts by its fold-adjusted mean, with the variance of the
+    folds not seen; a trial without any outcome is averaged over (pending). A finite space is never
+    asked for the same parameters twice.
 
     A suggestion is a function of the space, the settings, the history and `rng`, so a resumed
     search continues as the uninterrupted one. The hyperparameters are those fitted to the first m
@@ -134,9 +143,9 @@ class BayesSampler:
     Notes
     -----
     Matern-5/2 kernel with a lengthscale per column and Hamming distance for categories, fitted by
-    maximum a posteriori (`gp.regression`); scores warped by `gp.transform`; acquisition averaged
-    over imagined outcomes of pending trials (`gp.acquisition`), maximised over the mixed space
-    (`gp.maximize`).
+    maximum a posteriori (`gp.regression`); inputs warped where that explains more (`gp.warping`),
+    scores by `gp.transform`; acquisition averaged over imagined outcomes of pending trials
+    (`gp.acquisition`), maximised over the mixed space (`gp.maximize`).
 
     Examples
     --------
@@ -235,13 +244,24 @@ class BayesSampler:
         if 0 < len(pending) <= _MOST_IMAGINED:
             normals = ndtri(uniform_points(_IMAGINED, len(pending), rng)).T
         best = float(model.z[model.observed.complete].max())
-        acquisition = LogExpectedImprovement.of(model.process, best, domain.features(pending), normals)
+        improvement = LogExpectedImprovement.of(model.process, best, domain.features(pending), normals)
+        labels = self._labels(model, points)
+        acquisition = improvement if labels is None else WhereFeasible(improvement, labels)
         if fresh is not None:
             return best_of(acquisition, domain, fresh)
         succeeded = np.flatnonzero(np.isfinite(model.observed.scores))
         order = np.argsort(-model.z[succeeded], kind="stable")
         leaders = points[numbers[succeeded[order[:_LEADERS]]]]
         return maximize(acquisition, domain, points, leaders, rng)
+
+    def _labels(self, model: _Model, points: Array) -> GaussianProcess | None:
+        """Where trials fail: a process of 1 and -1 with the lengthscales of the scores; None where few of them do."""
+        failed = model.observed.numbers[~np.isfinite(model.observed.scores)]
+        if len(failed) < max(_FEWEST_FAILURES, _SHARE_OF_FAILURES * len(model.observed.numbers)):
+            return None
+        hyperparameters = replace(model.process.design.hyperparameters, noise_variance=_LABEL_NOISE)
+        features, groups = self._domain.features(points[model.used]), feature_groups(self.space.n_categories)
+        return Design.of(features, groups, hyperparameters).given(np.where(np.isin(model.used, failed), -1.0, 1.0))
 
     def _model(self, history: History, points: Array) -> _Model | None:
         """The posterior given the history; None before the first trial with a finite score on every fold."""
@@ -256,7 +276,7 @@ class BayesSampler:
             used = np.append(used, observed.numbers[later])
             extra = np.square(warp.deviations(observed.scores[later], observed.deviations[later]))
             design = design.append(self._domain.features(points[observed.numbers[later]]), extra)
-        return _Model(design.given(z[np.searchsorted(observed.numbers, used)]), warp, z, observed)
+        return _Model(design.given(z[np.searchsorted(observed.numbers, used)]), used, warp, z, observed)
 
     def _fit(self, history: History, points: Array) -> _Fitted:
         """Hyperparameters fitted to the outcomes up to the last refit, and the factor of their covariance."""
@@ -270,7 +290,8 @@ class BayesSampler:
             z, features = warp.transform(observed.scores), self._domain.features(data)
             extra = np.square(warp.deviations(observed.scores, observed.deviations))
             some, most = informative(z, _FIT_LIMIT), informative(z, _MODEL_LIMIT)
-            warped = self._warpable if len(z) >= _WARP_FROM else ()
+            # the cliff to a failure is no question of scale
+            warped = self._warpable if len(z) >= _WARP_FROM and np.isfinite(observed.scores).all() else ()
             hyperparameters = fit(features[some], groups, z[some], extra[some], warped=warped)
             design = Design.of(features[most], groups, hyperparameters, extra[most])
             self._fitted = _Fitted(key, observed.numbers, observed.numbers[most], design)

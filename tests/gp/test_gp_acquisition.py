@@ -13,7 +13,7 @@ from scipy.integrate import quad
 from scipy.special import ndtri
 from scipy.stats import norm
 
-from sksearch.gp.acquisition import LogExpectedImprovement, log_h
+from sksearch.gp.acquisition import LogExpectedImprovement, WhereFeasible, log_h
 from sksearch.gp.regression import Design, GaussianProcess, Hyperparameters
 from sksearch.gp.sobol import uniform_points
 
@@ -185,3 +185,31 @@ def test_believer_takes_the_posterior_mean_as_outcome() -> None:
     believed = LogExpectedImprovement.of(process, y.max(), pending)
     assert believed.process.posterior(pending)[0][0] == pytest.approx(process.posterior(pending)[0], abs=1e-12)
     assert believed(pending)[0] < LogExpectedImprovement.of(process, y.max())(pending)[0]
+
+
+def feasible_problem() -> WhereFeasible:
+    process, _ = problem(n=14, d=3, noise=0.05)
+    labels = np.where(np.random.default_rng(5).random(14) < 0.4, -1.0, 1.0)
+    hyperparameters = Hyperparameters(np.array([0.4, 0.9, 1.3]), 0.1, np.array([[0.5, 1.0, 2.0], [1.5, 1.0, 0.7]]))
+    features = process.design.rows * process.design.embedding.scales
+    return WhereFeasible(
+        LogExpectedImprovement.of(process, 0.3), Design.of(features, np.arange(3), hyperparameters).given(labels)
+    )
+
+
+def test_the_probability_of_success_is_that_of_a_positive_noisy_label() -> None:
+    acquisition, queries = feasible_problem(), np.random.default_rng(6).random((10, 3))
+    mean, variance = acquisition.labels.posterior(queries)
+    draws = np.random.default_rng(7).standard_normal((400_000, 1)) * np.sqrt(variance + 0.1) + mean
+    probability = np.exp(acquisition(queries) - acquisition.improvement(queries))
+    assert probability == pytest.approx((draws > 0).mean(axis=0), abs=5 * 0.5 / math.sqrt(400_000))
+
+
+def test_gradient_where_feasible_agrees_with_differences() -> None:
+    acquisition = feasible_problem()
+    for query in np.random.default_rng(8).uniform(0.05, 0.95, (20, 3)):
+        value, gradient = acquisition.value_and_gradient(query[None])
+        assert value == pytest.approx(acquisition(query[None]), rel=1e-12)
+        steps = 1e-6 * np.eye(3)
+        differences = (acquisition(query + steps) - acquisition(query - steps)) / 2e-6
+        assert gradient[0] == pytest.approx(differences, rel=1e-5, abs=1e-5 * np.abs(gradient).max())
