@@ -232,11 +232,11 @@ print(json.dumps(log))
     assert len(json.loads(outputs.pop())) == 14
 
 
-def test_last_refit_grows_and_never_lags_more_than_a_twentieth():
+def test_last_refit_grows_and_never_lags_more_than_a_tenth():
     refits = [last_refit(n) for n in range(1, 1000)]
     assert refits == sorted(refits)
-    assert all(refit <= n <= refit + max(1, refit // 20) for n, refit in enumerate(refits, start=1))
-    assert refits[:39] == list(range(1, 40))
+    assert all(refit <= n <= refit + max(1, refit // 10) for n, refit in enumerate(refits, start=1))
+    assert refits[:19] == list(range(1, 20))
 
 
 # --- novelty --------------------------------------------------------------------------------------------------------
@@ -432,9 +432,9 @@ def test_the_order_of_the_trials_does_not_matter_to_the_model(n):
         record(history, params, mixed_score(params))
     for position in order:
         record(permuted, trials[position], mixed_score(trials[position]))
-    # beyond 39 trials the hyperparameters are those of all but the newest twentieth: another one in another order
+    # beyond 19 trials the hyperparameters are those of all but the newest tenth: other ones in another order
     for one, other in zip(*(BayesSampler(space, 60).posterior(h) for h in (history, permuted)), strict=True):
-        assert other == pytest.approx(one[order], abs=1e-3 if n < 40 else 0.2)
+        assert other == pytest.approx(one[order], abs=1e-3 if n < 20 else 0.2)
 
 
 # --- folds ----------------------------------------------------------------------------------------------------------

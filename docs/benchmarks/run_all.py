@@ -1,8 +1,9 @@
-"""All benchmarks, one after the other, each in a process of its own: about twenty minutes on two cores.
+"""All benchmarks that need no peer, one after the other, each in a process of its own: about two hours on two cores.
 
     python docs/benchmarks/run_all.py [--quick]
 
-`--quick` runs each with little work, to see that it runs; its figures mean nothing.
+`--quick` runs each with little work, to see that it runs; its figures mean nothing. The comparison with the peers has a
+command of its own, `regret/compare.py`: it makes an environment for each.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-QUICK = {
-    "overhead.py": ["--pairs", "2", "--candidates", "20"],
-    "utilisation.py": ["--repeats", "1", "--n-iter", "8", "--mean", "0.01"],
-    "regret.py": ["--seeds", "1", "--trials", "10", "--tasks", "branin", "hartmann6"],
-}
+RECORDS = Path(tempfile.gettempdir()) / "sksearch-benchmarks"
+FEW = ["--seeds", "1", "--tasks", "branin", "hartmann6"]
+# script, what it is always given, what makes it quick
+SCRIPTS = [
+    ("overhead.py", [], ["--pairs", "2", "--candidates", "20"]),
+    ("utilisation.py", [], ["--repeats", "1", "--n-iter", "8", "--mean", "0.01"]),
+    ("regret/run.py", ["sksearch"], ["--trials", "10", *FEW, "--records", str(RECORDS)]),
+    ("regret/report.py", [], []),
+    ("regret/cost.py", [], ["--trials", "20", "--tasks", "branin"]),
+    ("regret/parallel.py", [], ["--trials", "16", *FEW]),
+    ("regret/pruning.py", [], ["--folds", "30", "--seeds", "1", "--tasks", "decision tree"]),
+]
 
 
 def main() -> None:
@@ -25,9 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    for name, options in QUICK.items():
+    for name, always, little in SCRIPTS:
         print(f"\n--- {name}", flush=True)
-        command = [sys.executable, str(Path(__file__).with_name(name)), *(options if quick else [])]
+        command = [sys.executable, str(Path(__file__).parent / name), *always, *(little if quick else [])]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run(command, env=environment, check=True)  # noqa: S603 - our own scripts
 

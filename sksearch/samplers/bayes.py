@@ -122,7 +122,7 @@ class BayesSampler:
 
     A suggestion is a function of the space, the settings, the history and `rng`, so a resumed
     search continues as the uninterrupted one. The hyperparameters are those fitted to the first m
-    outcomes, where m grows by a twentieth at a time. Between, the fit and the factor of the
+    outcomes, where m grows by a tenth at a time. Between, the fit and the factor of the
     covariance matrix are remembered and later trials are appended; a sampler that has not seen the
     search before repeats just that one fit. Of more than 500 trials the model takes 500.
 
@@ -351,14 +351,14 @@ class _OneBlasThread:
 
 
 def last_refit(n_outcomes: int) -> int:
-    """Number of outcomes at the last refit of the hyperparameters: after each up to 39, then after every 5 percent.
+    """Number of outcomes at the last refit of the hyperparameters: each up to 19, then when there are a tenth more.
 
-    >>> [last_refit(n) for n in (1, 30, 41, 42, 100, 103)]
-    [1, 30, 40, 42, 97, 101]
+    >>> [last_refit(n) for n in (1, 19, 20, 22, 23, 100, 103)]
+    [1, 19, 20, 22, 22, 94, 103]
     """
     refit = 1
-    while refit + max(1, refit // 20) <= n_outcomes:
-        refit += max(1, refit // 20)
+    while refit + max(1, refit // 10) <= n_outcomes:
+        refit += max(1, refit // 10)
     return refit
 
 

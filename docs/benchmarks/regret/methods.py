@@ -81,6 +81,10 @@ class Sksearch:
             raise RuntimeError("no task has a finite space.")
         return params
 
+    def add(self, params: Params, score: float) -> None:
+        """A trial that was not asked for."""
+        self.tell(params, score)
+
     def tell(self, params: Params, score: float) -> None:
         """See Method."""
         from sksearch.trials import Evaluation, Outcome, Trial
@@ -106,11 +110,15 @@ class Optuna:
             torch.set_num_threads(1)
         self._study = optuna.create_study(direction="maximize", sampler=getattr(optuna.samplers, sampler)(seed=seed))
         self._branches = task.branches
-        position = branch_of(self._branches, first)
-        start = {self._label(position, name): self._index(position, name, value) for name, value in first.items()}
+        self._study.enqueue_trial(self._fixed(first))
+
+    def _fixed(self, params: Params) -> dict[str, Any]:
+        """Values by the names of the study."""
+        position = branch_of(self._branches, params)
+        values = {self._label(position, name): self._index(position, name, value) for name, value in params.items()}
         if len(self._branches) > 1:
-            start["branch"] = position
-        self._study.enqueue_trial({name: value for name, value in start.items() if value is not None})
+            values["branch"] = position
+        return {name: value for name, value in values.items() if value is not None}
 
     def _label(self, position: int, name: str) -> str:
         values = self._branches[position][name]
@@ -138,6 +146,25 @@ class Optuna:
             return values[self._trial.suggest_categorical(label, list(range(len(values)))) if len(values) > 1 else 0]
         suggest = self._trial.suggest_int if is_whole(values) else self._trial.suggest_float
         return suggest(label, values[0], values[1], log=len(values) > 2)
+
+    def add(self, params: Params, score: float) -> None:
+        """A trial that was not asked for."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+        from optuna.trial import create_trial
+
+        position = branch_of(self._branches, params)
+        values = self._fixed(params)
+        distributions: dict[str, Any] = {}
+        for name, choices in self._branches[position].items():
+            label = self._label(position, name)
+            if isinstance(choices, list):
+                distributions[label] = CategoricalDistribution(list(range(len(choices))))
+            else:
+                kind = IntDistribution if is_whole(choices) else FloatDistribution
+                distributions[label] = kind(choices[0], choices[1], log=len(choices) > 2)
+        distributions["branch"] = CategoricalDistribution(list(range(len(self._branches))))
+        distributions = {label: distributions[label] for label in values}
+        self._study.add_trial(create_trial(params=values, distributions=distributions, value=score))
 
     def tell(self, params: Params, score: float) -> None:
         """See Method."""
