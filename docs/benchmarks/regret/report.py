@@ -21,6 +21,8 @@ from tasks import REPORTED
 HERE = Path(__file__).parent
 CHECKPOINTS = (10, 20, 30, 50, 60, 100)
 OURS = "sksearch"
+FEWEST_SEEDS = 3
+"""Of a task, below which a bootstrap over its seeds says nothing."""
 COLOURS = ("#444444", "#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b")
 
 
@@ -33,7 +35,7 @@ def curve(cell: dict[str, Any], optimum: float, median: float) -> np.ndarray:
 
 
 def load(folder: Path) -> dict[str, dict[tuple[str, int], np.ndarray]]:
-    """For each method the curve of each cell."""
+    """For each method the curve of each cell, on the tasks that have a reference."""
     references = json.loads((HERE / "references.json").read_text())["tasks"]
     curves: dict[str, dict[tuple[str, int], np.ndarray]] = {}
     for path in sorted(folder.glob("*.json")):
@@ -42,7 +44,7 @@ def load(folder: Path) -> dict[str, dict[tuple[str, int], np.ndarray]]:
             (task, int(seed)): curve(cell, references[task]["optimum"], references[task]["median"])
             for task, cells in record["cells"].items()
             for seed, cell in cells.items()
-            if task in REPORTED
+            if task in REPORTED and task in references
         }
     return curves
 
@@ -82,11 +84,12 @@ def table(curves: dict[str, dict[tuple[str, int], np.ndarray]]) -> str:
             if not by_task:
                 continue
             cells = np.hstack(list(by_task.values()))
-            low, high = interval(by_task)
             ours, other = cells.mean(axis=1)
+            shown = "too few seeds"
+            if min(rows.shape[1] for rows in by_task.values()) >= FEWEST_SEEDS:
+                shown = "{:+.4f} to {:+.4f}".format(*interval(by_task))
             lines.append(
-                f"| {method} | {cells.shape[1]} | {trial} | {other:.4f} | {ours:.4f} |"
-                f" {ours - other:+.4f} | {low:+.4f} to {high:+.4f} |"
+                f"| {method} | {cells.shape[1]} | {trial} | {other:.4f} | {ours:.4f} | {ours - other:+.4f} | {shown} |"
             )
     return "\n".join(lines)
 
@@ -95,7 +98,7 @@ def by_task(curves: dict[str, dict[tuple[str, int], np.ndarray]], trial: int) ->
     """Markdown: mean regret of every method on every task after `trial` trials, over its own cells."""
     methods = list(curves)
     lines = [f"| task, {trial} trials | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
-    for task in REPORTED:
+    for task in [task for task in REPORTED if any(name == task for name, _ in curves[OURS])]:
         row = []
         for method in methods:
             values = [c[trial - 1] for (name, _), c in curves[method].items() if name == task and len(c) >= trial]
@@ -119,14 +122,21 @@ def costs(folder: Path) -> str:
 
 
 def plot(curves: dict[str, dict[tuple[str, int], np.ndarray]], folder: Path) -> None:
-    """Mean regret over the number of trials: all tasks together, and each alone."""
+    """Mean regret over the number of trials: all tasks together, and each alone; each method over its own cells."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
+    tasks = [task for task in REPORTED if any(name == task for name, _ in curves[OURS])]
+    shown = {
+        method: cells
+        for method, cells in curves.items()
+        if min(sum(name == task for name, _ in cells) for task in tasks) >= FEWEST_SEEDS
+    }
+
     def draw(axes: Any, task: str | None) -> None:
-        for (method, cells), colour in zip(curves.items(), COLOURS, strict=False):
+        for (method, cells), colour in zip(shown.items(), COLOURS, strict=False):
             chosen = [c for (name, _), c in cells.items() if task in {None, name}]
             if not chosen:
                 continue
@@ -143,10 +153,10 @@ def plot(curves: dict[str, dict[tuple[str, int], np.ndarray]], folder: Path) -> 
     axes.legend(frameon=False)
     figure.savefig(folder / "regret.png", dpi=110)
     figure, grid = plt.subplots(3, 5, figsize=(15, 8), layout="constrained", sharex=True)
-    for axes, task in zip(grid.flat, REPORTED, strict=False):
+    for axes, task in zip(grid.flat, tasks, strict=False):
         draw(axes, task)
         axes.set_title(task)
-    for axes in list(grid.flat)[len(REPORTED) :]:
+    for axes in list(grid.flat)[len(tasks) :]:
         axes.axis("off")
     grid.flat[-1].legend(*grid.flat[0].get_legend_handles_labels(), loc="center", frameon=False)
     figure.savefig(folder / "regret_by_task.png", dpi=80)
@@ -159,6 +169,9 @@ def main() -> None:
     parser.add_argument("--plots", type=Path, help="also draw the curves into this folder (needs matplotlib)")
     options = parser.parse_args()
     curves = load(options.records)
+    known = {task for cells in curves.values() for task, _ in cells}
+    if missing := [task for task in REPORTED if task not in known]:
+        print(f"Left out, for want of a reference (see reference.py) or of cells: {', '.join(missing)}\n")
     print(table(curves), by_task(curves, 50), by_task(curves, 100), costs(options.records), sep="\n\n")
     if options.plots:
         plot(curves, options.plots)
