@@ -344,6 +344,7 @@ class Desk:
         entropy: int,
         delivery: Delivery,
         rule_of: RuleOf | None = None,
+        speculate: bool = True,
         stop: Stop | None = None,
     ) -> None:
         if rule_of is not None and not delivery.adaptive:
@@ -355,6 +356,7 @@ class Desk:
         self._entropy = entropy
         self._delivery = delivery
         self._rule_of = rule_of
+        self._speculate = speculate
         self._rule_at: tuple[int, FoldRule | None] = (-1, None)
         self._stop = stop
         self._jobs: deque[Job] = deque()
@@ -400,9 +402,10 @@ class Desk:
         First those of evaluations that nothing can stop yet; then the next fold of the oldest
         evaluation that has none running; then a new evaluation (so about as many as workers are
         under way); and only then, rather than have a worker idle, a fold that an earlier one may make
-        superfluous. Nothing but the first kind waits at a worker while another fit runs: with second
-        units the same 99 folds took 11.4 s in place of 8.9 (fits of 150 ms, two workers), because
-        half as many again were run and discarded.
+        superfluous (but not with `speculate` off: one that raises would end the search although it may not
+        count). Nothing but the first kind waits at a worker while another fit runs: with second units the
+        same 99 folds took 11.4 s in place of 8.9 (fits of 150 ms, two workers), because half as many again
+        were run and discarded.
         """
         unit: list[Job] = []
         for under_way in self._under_way.values():
@@ -414,6 +417,8 @@ class Desk:
         chosen = next((under_way for under_way in waiting if not under_way.running), None)
         if chosen is None and self._ask():
             chosen = next(reversed(self._under_way.values()))
+        if not self._speculate:
+            return chosen.take(1) if chosen else []
         if chosen is None and waiting:
             chosen = waiting[0]
         return chosen.take(max(1, size // UNCERTAIN_SHARE)) if chosen else []

@@ -23,7 +23,7 @@ from sksearch.trials import Outcome
 Array: TypeAlias = NDArray[np.float64]
 
 FEWEST_COMPLETE = 3
-"""Complete trials without which nothing is said about folds."""
+"""Different complete trials without which nothing is said about folds."""
 _RELATIVE_FLOOR = 1e-7
 """Standard deviation of e, relative to the largest score, below which it is rounding error (also in float32)."""
 
@@ -39,8 +39,10 @@ class FoldModel:
     b_k is the median of column k of Y, so one outlying trial moves none of them. s2 is the residual
     mean square of the two-way table without replication, sum (y_ik - y_i. - y_.k + y_..)^2 /
     ((m' - 1)(K - 1)), over the best half m' >= 3 of the complete trials (bad ones differ in more
-    than noise). It is at least (1e-7 max|y|)^2; with a single fold, where there is nothing to
-    estimate, it is that.
+    than noise). Trials with equal scores on all folds, a plateau, count once: they say nothing about
+    one that differs. It is at least the square of the smallest difference between two scores, the
+    resolution of a metric that counts samples, and at least (1e-7 max|y|)^2; with a single fold,
+    where there is nothing to estimate, it is that.
 
     References
     ----------
@@ -69,13 +71,13 @@ class FoldModel:
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> FoldModel | None:
-        """Estimated from the complete trials among `outcomes`; None with fewer than three."""
-        complete = complete_outcomes(outcomes)
-        if len(complete) < FEWEST_COMPLETE:
+        """Estimated from the complete trials among `outcomes`; None with fewer than three different ones."""
+        table = np.array([outcome.fold_scores for outcome in complete_outcomes(outcomes)], dtype=np.float64)
+        different = np.unique(table, axis=0) if len(table) else table
+        if len(different) < FEWEST_COMPLETE:
             return None
-        table = np.array([outcome.fold_scores for outcome in complete], dtype=np.float64)
         effects = np.median(table, axis=0)
-        return cls(tuple(effects.tolist()), _interaction_variance(table))
+        return cls(tuple(effects.tolist()), _interaction_variance(different))
 
     def adjusted_mean(self, fold_scores: Sequence[float]) -> float:
         """What the mean over all folds is expected to be, given the folds seen.
@@ -117,4 +119,6 @@ def _interaction_variance(table: Array) -> float:
     residuals = best - best.mean(axis=1, keepdims=True) - best.mean(axis=0) + best.mean()
     freedom = (best.shape[0] - 1) * (best.shape[1] - 1)
     relative = float((residuals**2).sum()) / freedom if freedom else 0.0
-    return min(max(relative, _RELATIVE_FLOOR**2) * scale * scale, sys.float_info.max)
+    steps = np.diff(np.unique(table / scale))
+    resolution = float(steps.min()) if freedom and len(steps) else 0.0
+    return min(max(relative, resolution**2, _RELATIVE_FLOOR**2) * scale * scale, sys.float_info.max)

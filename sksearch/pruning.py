@@ -17,6 +17,8 @@ from sksearch.trials import History, Outcome
 
 CHANCE = 0.05
 """A trial is stopped when its chance to have the best mean over all folds falls below this."""
+_LEAST_SHARE = 0.2
+"""Of the folds, before the paired rule decides: one of five; a single sample left out is no normal variable."""
 _QUANTILE = NormalDist().inv_cdf(CHANCE)
 _ROUNDING = 1e-12
 """Relative difference of two means that rounding alone can make: far less than any two scores differ by."""
@@ -48,7 +50,7 @@ class PairedRule:
     With d the mean over the k folds seen of the differences to the best complete trial, the
     difference over all K folds is normal about d with variance 2 s2 (1/k - 1/K)
     (:class:`~sksearch.folds.FoldModel`). The trial is stopped if it is positive with a probability
-    below 0.05; equal scores never stop one.
+    below 0.05, at each look; equal scores never stop one. The first look is after a fifth of the folds.
 
     Examples
     --------
@@ -75,7 +77,7 @@ class PairedRule:
         pairs = zip(fold_scores, self.incumbent, strict=True)
         differences = [score - best for score, best in pairs if not math.isnan(score)]
         n_seen = len(differences)
-        if n_seen in (0, len(self.incumbent)):
+        if n_seen < _LEAST_SHARE * len(self.incumbent) or n_seen == len(self.incumbent):
             return False
         deviation = math.sqrt(2.0 * self.model.extra_variance(n_seen))
         return sum(differences) / n_seen < _QUANTILE * deviation

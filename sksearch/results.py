@@ -45,7 +45,7 @@ def blank_unseen(results: dict[str, Any], outcomes: Sequence[Outcome], n_splits:
     Folds that were not run become nan. The standard deviations and the mean times are those of the
     folds that were run. So is the mean score of a failed trial; that of a pruned one is the fold-adjusted mean
     (`folds.FoldModel`), for every metric by its own fold effects, the medians of the columns over the complete rows:
-    it can be recomputed from the table.
+    it can be recomputed from the table. That of a test score is at most just below the best complete row's.
 
     Examples
     --------
@@ -54,14 +54,14 @@ def blank_unseen(results: dict[str, Any], outcomes: Sequence[Outcome], n_splits:
     ...     e, seen = Evaluation(Trial(number, {})), [k for k, score in enumerate(scores) if score == score]
     ...     folds = [FoldScore(job=Job(e, k), test_scores=scores[k], fit_time=1.0, score_time=1.0) for k in seen]
     ...     return Outcome(evaluation=e, folds=tuple(folds), score=0.0, fold_scores=scores)
-    >>> outcomes = [outcome(0, 1.0, 3.0), outcome(1, 1.5, math.nan)]
-    >>> means = {f"mean_{name}": np.zeros(2) for name in ("test_score", "fit_time", "score_time")}
+    >>> outcomes = [outcome(0, 1.0, 3.0), outcome(1, 0.5, math.nan)]
+    >>> means = {f"mean_{name}": np.array([2.0, 0.0]) for name in ("test_score", "fit_time", "score_time")}
     >>> deviations = {name.replace("mean", "std"): np.zeros(2) for name in means}
-    >>> table = {"split0_test_score": np.array([1.0, 1.5]), "split1_test_score": np.array([3.0, 1.5])}
+    >>> table = {"split0_test_score": np.array([1.0, 0.5]), "split1_test_score": np.array([3.0, 0.5])}
     >>> results = {**table, **means, **deviations}
     >>> blank_unseen(results, outcomes, 2)
-    >>> results["split1_test_score"], results["mean_test_score"]  # half a point more than fold 0 usually gives
-    (array([ 3., nan]), array([0. , 2.5]))
+    >>> results["split1_test_score"], results["mean_test_score"]  # half a point less than fold 0 usually gives
+    (array([ 3., nan]), array([2. , 1.5]))
     """
     seen = np.zeros((len(outcomes), n_splits), dtype=bool)
     for row, outcome in enumerate(outcomes):
@@ -80,13 +80,21 @@ def blank_unseen(results: dict[str, Any], outcomes: Sequence[Outcome], n_splits:
             scores = np.array([column[row] for column in columns])[seen[row]]
             _set_mean_and_std(results, name, row, scores)
             if outcomes[row].status == "pruned":
-                results[f"mean_{name}"][row] = np.mean(scores - effects[seen[row]]) + np.mean(effects)
+                adjusted = np.mean(scores - effects[seen[row]]) + np.mean(effects)
+                most = _just_below(results[f"mean_{name}"][complete]) if name.startswith("test_") else math.inf
+                results[f"mean_{name}"][row] = min(adjusted, most)
         for split, column in enumerate(columns):
             column[~seen[:, split]] = np.nan
 
 
 def _set_mean_and_std(results: dict[str, Any], name: str, row: int, values: NDArray[np.float64]) -> None:
     results[f"mean_{name}"][row], results[f"std_{name}"][row] = np.mean(values), np.std(values)
+
+
+def _just_below(means: NDArray[np.float64]) -> float:
+    """The largest number below the best mean: a candidate that was stopped is not shown as the best."""
+    finite = means[np.isfinite(means)]
+    return float(np.nextafter(finite.max(), -math.inf)) if len(finite) else math.inf
 
 
 def _finite_median(values: NDArray[np.float64]) -> float:

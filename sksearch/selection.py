@@ -148,6 +148,11 @@ class OneStandardError:
         """
         if results is None:
             return replace(self, **settings)
+        if not hasattr(results, "keys"):
+            raise TypeError(
+                f"results must be cv_results_, got {results!r}; settings are keywords: "
+                "write one_standard_error(complexity=...)."
+            )
         if settings:
             raise TypeError(
                 f"settings come before the results, got both; write one_standard_error({', '.join(settings)}=...) "

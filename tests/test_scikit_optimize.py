@@ -689,3 +689,16 @@ def test_groups_reach_the_splitter_and_the_callback_reaches_nobody_else(routing:
 def test_a_callable_refit_is_allowed() -> None:
     search = BayesSearchCV(Flat(), BRANCHES[0], n_iter=3, cv=2, refit=lambda results: 1, random_state=0).fit(X, Y)
     assert search.best_index_ == 1
+
+
+@pytest.mark.parametrize("seed", [-1, 3.5, "x", [1, 2], True, 2**40])
+def test_a_random_state_that_is_none_is_refused_by_name(seed: Any) -> None:
+    search = BayesSearchCV(SVC(), {"C": (0.1, 10.0)}, n_iter=3, optimizer_kwargs={"random_state": seed})
+    with pytest.raises(ValueError, match="optimizer_kwargs: random_state must be"):
+        search.fit(*load_iris(return_X_y=True))
+
+
+def test_scalars_of_numpy_are_plain_values() -> None:
+    kwargs = {"avoid_duplicates": np.True_, "acq_func": np.str_("EI")}
+    search = BayesSearchCV(SVC(), {"C": (0.1, 10.0)}, n_iter=3, cv=2, optimizer_kwargs=kwargs)
+    assert len(search.fit(*load_iris(return_X_y=True)).cv_results_["params"]) == 3

@@ -297,3 +297,8 @@ def test_an_interrupted_search_whose_rule_finds_nothing_still_raises_keyboard_in
     with pytest.raises(KeyboardInterrupt):
         search.fit(X, Y)
     assert [params["size"] for params in search.cv_results_["params"]] == [1]
+
+
+def test_a_setting_by_position_is_refused_with_the_remedy() -> None:
+    with pytest.raises(TypeError, match=r"write one_standard_error\(complexity=\.\.\.\)"):
+        one_standard_error("C")

@@ -182,6 +182,7 @@ class SearchCV(BaseSearchCV):
             entropy=plan.entropy,
             delivery=plan.delivery,
             rule_of=plan.rule_of,
+            speculate=self.error_score != "raise",
             stop=plan.stop,
         )
         task_ids = {"next": 0}

@@ -256,6 +256,7 @@ class BayesSearchCV(AdaptiveSearchCV):
         """
         if groups is not None:
             params["groups"] = groups
+        self.__dict__.pop("optimizer_results_", None)
         return self._fit(X, y, params, check_callbacks(callback))  # type: ignore[no-any-return]  # scikit-learn is untyped
 
     @property

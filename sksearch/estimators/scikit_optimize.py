@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
@@ -94,6 +95,7 @@ def apply_optimizer_kwargs(
     for key, value in given.items():
         if key not in _KNOWN:
             raise ValueError(f"optimizer_kwargs has the unknown key {key!r}; it may have {', '.join(_KNOWN)}.")
+        value = value.item() if isinstance(value, np.generic) else value  # noqa: PLW2901 - the same value
         if key in _EQUAL and not any(type(value) is type(equal) and value == equal for equal in _EQUAL[key]):
             raise ValueError(f"optimizer_kwargs: {key}={value!r} has no equal here: {_INSTEAD[key]}.")
     for key in _POINTS:
@@ -112,6 +114,7 @@ def apply_optimizer_kwargs(
         n_initial_points = int(points)
     seed = given.get("random_state")
     if seed is not None:
+        _check_seed(seed)
         if random_state is not None and seed is not random_state and not np.array_equal(seed, random_state):
             raise ValueError(
                 f"optimizer_kwargs: random_state={seed!r} contradicts random_state={random_state!r}; "
@@ -119,6 +122,15 @@ def apply_optimizer_kwargs(
             )
         random_state = seed
     return n_initial_points, random_state
+
+
+def _check_seed(seed: Any) -> None:
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and 0 <= int(seed) < 2**32
+    if not (whole or isinstance(seed, np.random.RandomState)):
+        raise ValueError(
+            f"optimizer_kwargs: random_state must be an int from 0 to 2**32 - 1 or a RandomState, got {seed!r}; "
+            "better give random_state to BayesSearchCV."
+        )
 
 
 def check_callbacks(callback: Any) -> list[Callback]:
@@ -149,7 +161,8 @@ def optimize_result(outcomes: Sequence[Outcome], space: Space) -> OptimizeResult
     -------
     scipy.optimize.OptimizeResult
         `x_iters`, the parameters of each trial as a list, ordered by the names of its own dict; `func_vals`,
-        the negated score of each, inf for a failed one; `x` and `fun`, those of the best completely
+        the negated score of each, inf for a failed one, and for one that was pruned no better than the best
+        complete one before it; `x` and `fun`, those of the best completely
         evaluated trial (of the first trial, and inf, while all have failed; None without any); `space`.
 
     Examples
@@ -165,6 +178,10 @@ def optimize_result(outcomes: Sequence[Outcome], space: Space) -> OptimizeResult
     points = [[params[name] for name in sorted(params)] for params in (o.evaluation.trial.params for o in outcomes)]
     losses = np.array([-o.score if math.isfinite(o.score) else math.inf for o in outcomes])
     comparable = np.where([o.status == "ok" for o in outcomes], losses, math.inf) if outcomes else losses
+    before = np.minimum.accumulate(np.append(math.inf, comparable))[:-1]
+    pruned = np.array([o.status == "pruned" for o in outcomes], dtype=bool)
+    guess_is_better = pruned & np.isfinite(before) & (losses <= before)
+    losses = np.where(guess_is_better, np.nextafter(before, math.inf), losses)
     best = int(np.argmin(comparable)) if outcomes else None
     result = OptimizeResult()
     result.update(
@@ -172,7 +189,7 @@ def optimize_result(outcomes: Sequence[Outcome], space: Space) -> OptimizeResult
         fun=math.inf if best is None else float(comparable[best]),
         x_iters=points,
         func_vals=losses,
-        space=space,
+        space=copy(space),  # a callback may do with it what it likes
     )
     return result
 
