@@ -84,13 +84,13 @@ class Plan:
     growing: Growing | None = None
     rule_of: RuleOf | None = None
     """Says when the remaining folds of a trial are not run; None: never."""
+    stop: Stop | None = None
+    """Says, after each outcome, why the search is to end; None: it runs to its end."""
 
     @property
     def n_fits_known(self) -> bool:
         """Whether it will run `n_fits` fits exactly."""
         return self.growing is None and self.rule_of is None
-
-    stop: Stop | None = None
 
 
 class SearchCV(BaseSearchCV):

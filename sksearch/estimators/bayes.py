@@ -89,10 +89,11 @@ class BayesSearchCV(AdaptiveSearchCV):
     prune_folds : bool or 'median', default=True
         Whether a trial whose first folds say that it will hardly be the best is spared the others.
         True: it is stopped once its chance to beat the best complete trial, compared on the same
-        folds, is below 5 %. 'median': Amazon SageMaker's rule, once its running mean is below the
-        median of the other trials'. Nothing is stopped before three trials are complete, the best is
-        always complete, and the model learns from stopped trials too. After a failed fold the others
-        are not run either. With False every trial is evaluated on all folds.
+        folds, is below 5 % at one look (there is one after each fold, from a fifth of them on).
+        'median': Amazon SageMaker's rule, once its running mean is below the median of the other
+        trials'. Nothing is stopped before three trials with different scores are complete, the best
+        is always complete, and the model learns from stopped trials too. After a failed fold the
+        others are not run either. With False every trial is evaluated on all folds.
 
     Attributes
     ----------
@@ -102,8 +103,8 @@ class BayesSearchCV(AdaptiveSearchCV):
         since the search began), `posterior_mean_test_score` and `posterior_std_test_score` (the
         model's view of the trial after the search). Folds that were not run are nan. The mean score
         of a pruned trial is fold-adjusted: the mean, over the folds it has, of the difference to the
-        median of that fold over all complete trials, plus the mean of these medians. Pruned trials
-        rank after all complete ones, and failed ones last.
+        median of that fold over all complete trials, plus the mean of these medians, and at most just
+        below the best complete trial's. Pruned trials rank after all complete ones, and failed ones last.
     best_estimator_ : estimator
         Fitted with the best parameters on all data, if `refit`.
     best_score_ : float
