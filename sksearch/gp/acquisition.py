@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import erfcx, log_ndtr, ndtr
 
 from sksearch.gp.features import Array
-from sksearch.gp.regression import GaussianProcess, matern52, solve_lower, squared_distances
+from sksearch.gp.regression import GaussianProcess, Queries
 
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 _SQRT_HALF_PI = math.sqrt(0.5 * math.pi)
@@ -113,20 +113,16 @@ class LogExpectedImprovement:
 
     def __call__(self, features: Array) -> Array:
         """Values (m,) at (m, p) features."""
-        kernel, _ = matern52(squared_distances(self.process.design.embedding(features), self.process.design.rows))
-        half = solve_lower(self.process.design.factor, kernel.T)
-        sd = _deviations(half)
-        value, _ = log_h((self.process.mean + kernel @ self.weights - self.best) / sd[:, None])
+        at = Queries.of(self.process.design, features)
+        sd = _deviations(at)
+        value, _ = log_h((self.process.mean + at.kernel @ self.weights - self.best) / sd[:, None])
         return _log_sum_exp(value) + np.log(sd / len(self.best))
 
     def value_and_gradient(self, features: Array) -> tuple[Array, Array]:
         """Values (m,) and gradients (m, p) at (m, p) features."""
-        process, design = self.process, self.process.design
-        rows = design.embedding(features)
-        kernel, slope = matern52(squared_distances(rows, design.rows))
-        half = solve_lower(design.factor, kernel.T)
-        sd = _deviations(half)
-        z = (process.mean + kernel @ self.weights - self.best) / sd[:, None]
+        at = Queries.of(self.process.design, features)
+        sd = _deviations(at)
+        z = (self.process.mean + at.kernel @ self.weights - self.best) / sd[:, None]
         each, ratio = log_h(z)
         total = _log_sum_exp(each)
         # d log EI = sum_j share_j ratio_j (d mean_j - z_j d sd) / sd + d sd / sd, and each mean_j is linear in the
@@ -134,10 +130,8 @@ class LogExpectedImprovement:
         share = np.exp(each - total[:, None]) * ratio
         by_mean = share @ self.weights.T
         by_sd = (1.0 - np.einsum("ij,ij->i", share, z)) * (sd > _SD_FLOOR)
-        solved = solve_lower(design.factor, half, transposed=True).T
-        back = -slope * (by_mean - (by_sd / sd)[:, None] * solved) / sd[:, None]
-        gradient = design.embedding.pull_back(features, back.sum(axis=1)[:, None] * rows - back @ design.rows)
-        return total + np.log(sd / len(self.best)), gradient
+        by_kernel = (by_mean - (by_sd / sd)[:, None] * at.solved()) / sd[:, None]
+        return total + np.log(sd / len(self.best)), at.pull_back(by_kernel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,28 +171,22 @@ class WhereFeasible:
     def value_and_gradient(self, features: Array) -> tuple[Array, Array]:
         """Values (m,) and gradients (m, p) at (m, p) features."""
         value, gradient = self.improvement.value_and_gradient(features)
-        design = self.labels.design
-        rows = design.embedding(features)
-        kernel, slope = matern52(squared_distances(rows, design.rows))
-        half = solve_lower(design.factor, kernel.T)
-        spread = np.maximum(1.0 - np.einsum("ij,ij->j", half, half), 0.0) + design.hyperparameters.noise_variance
-        t = (self.labels.mean + kernel @ self.labels.weights) / np.sqrt(spread)
+        at = Queries.of(self.labels.design, features)
+        spread = at.variance() + self.labels.design.hyperparameters.noise_variance
+        t = (self.labels.mean + at.kernel @ self.labels.weights) / np.sqrt(spread)
         log_probability = log_ndtr(t)
         ratio = np.exp(-0.5 * t * t - _LOG_SQRT_2PI - log_probability)
         # d t = d mean / sqrt(spread) - t d spread / (2 spread), and d spread = -2 (A^-1 k) d k
-        solved = solve_lower(design.factor, half, transposed=True).T
-        by_kernel = self.labels.weights / np.sqrt(spread)[:, None] + (t / spread)[:, None] * solved
-        back = -slope * ratio[:, None] * by_kernel
-        pulled = design.embedding.pull_back(features, back.sum(axis=1)[:, None] * rows - back @ design.rows)
-        return value + log_probability, gradient + pulled
+        by_t = self.labels.weights / np.sqrt(spread)[:, None] + (t / spread)[:, None] * at.solved()
+        return value + log_probability, gradient + at.pull_back(ratio[:, None] * by_t)
 
 
 Acquisition: TypeAlias = LogExpectedImprovement | WhereFeasible
 
 
-def _deviations(half: Array) -> Array:
-    """Posterior standard deviations from L^-1 k, (n, m) -> (m,)."""
-    return np.asarray(np.sqrt(np.maximum(1.0 - np.einsum("ij,ij->j", half, half), _SD_FLOOR**2)))
+def _deviations(at: Queries) -> Array:
+    """Posterior standard deviations (m,), of which the logarithm is finite."""
+    return np.asarray(np.sqrt(np.maximum(at.variance(), _SD_FLOOR**2)))
 
 
 def _log_sum_exp(values: Array) -> Array:

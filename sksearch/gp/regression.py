@@ -133,6 +133,47 @@ def _covariance(rows: Array, hyperparameters: Hyperparameters, extra: Array | fl
 
 
 @dataclass(frozen=True, slots=True)
+class Queries:
+    """A design seen from m queries: what a posterior there needs, and the way back from it to the features.
+
+    Any function of the posterior is one of `kernel`, the covariances with the observations.
+    """
+
+    design: Design
+    features: Array
+    """(m, p)."""
+    rows: Array
+    """(m, p) Z."""
+    kernel: Array
+    """(m, n)."""
+    slope: Array
+    """(m, n) its derivative, -2 dk/dR2."""
+    half: Array
+    """(n, m) L^-1 k."""
+
+    @classmethod
+    def of(cls, design: Design, features: Array) -> Queries:
+        """At (m, p) features."""
+        rows = design.embedding(features)
+        kernel, slope = matern52(squared_distances(rows, design.rows))
+        return cls(design, features, rows, kernel, slope, solve_lower(design.factor, kernel.T))
+
+    def variance(self) -> Array:
+        """(m,) posterior variance of the latent function."""
+        return np.asarray(np.maximum(1.0 - np.einsum("ij,ij->j", self.half, self.half), 0.0))
+
+    def solved(self) -> Array:
+        """(m, n) A^-1 k: minus half the derivative of the variance in the kernel."""
+        return solve_lower(self.design.factor, self.half, transposed=True).T
+
+    def pull_back(self, by_kernel: Array) -> Array:
+        """Gradients (m, p) in the features of functions with derivatives (m, n) in the kernel."""
+        back = -self.slope * by_kernel
+        by_rows = back.sum(axis=1)[:, None] * self.rows - back @ self.design.rows
+        return self.design.embedding.pull_back(self.features, by_rows)
+
+
+@dataclass(frozen=True, slots=True)
 class GaussianProcess:
     """A posterior: the prior conditioned on n observations.
 
@@ -159,9 +200,8 @@ class GaussianProcess:
 
     def posterior(self, queries: Array) -> tuple[Array, Array]:
         """Mean (m,) or (s, m) and variance (m,) of the latent function at (m, p) features."""
-        covariance, _ = matern52(squared_distances(self.design.embedding(queries), self.design.rows))
-        half = solve_lower(self.design.factor, covariance.T)
-        return self.mean + self.whitened.T @ half, np.maximum(1.0 - np.einsum("ij,ij->j", half, half), 0.0)
+        at = Queries.of(self.design, queries)
+        return self.mean + self.whitened.T @ at.half, at.variance()
 
     def extend(self, queries: Array, normals: Array) -> tuple[GaussianProcess, Array]:
         """Condition on imagined observations at (m, p) features.
