@@ -464,6 +464,41 @@ def test_a_pruned_trial_tells_less_than_a_complete_one():
     assert complete_sd < nearly < pruned_sd
 
 
+def history_of_folds(interaction: float, n_folds: int = 5) -> History:
+    """Scores of which the means are the same whatever the interaction of trials and folds is."""
+    history, rng = History(), np.random.default_rng(2)
+    for x in np.linspace(0, 1, 14):
+        luck = rng.normal(size=n_folds)
+        record_folds(
+            history, {"x": float(x), "y": 0.5}, tuple(bowl({"x": x, "y": 0.5}) + interaction * (luck - luck.mean()))
+        )
+    return history
+
+
+def test_folds_that_disagree_make_the_model_expect_noise():
+    """Trials that the folds order alike are known better, though all means are the same."""
+    quiet, loud = (BayesSampler(space_of(BOX), 50).posterior(history_of_folds(sd))[1] for sd in (1e-6, 0.5))
+    assert (loud > 3 * quiet).all()
+
+
+def test_what_all_trials_have_in_common_on_a_fold_is_no_noise():
+    """A fold that is hard for every trial says nothing of the luck of one."""
+    plain, shifted = history_of_folds(0.01), History()
+    hard = np.array([0.0, -3.0, 1.0, 0.5, 1.5])
+    for trial, outcome in zip(plain.trials, plain.outcomes, strict=True):
+        record_folds(shifted, trial.params, tuple(np.array(outcome.fold_scores) + hard))
+    sd = [BayesSampler(space_of(BOX), 50).posterior(history)[1] for history in (plain, shifted)]
+    assert sd[0] == pytest.approx(sd[1], rel=1e-6)
+
+
+def test_a_single_fold_leaves_the_noise_to_the_likelihood():
+    once, alone = history_of_folds(0.0, n_folds=1), History()
+    for trial, outcome in zip(once.trials, once.outcomes, strict=True):
+        record(alone, trial.params, outcome.score)
+    sd = [BayesSampler(space_of(BOX), 50).posterior(history)[1] for history in (once, alone)]
+    assert sd[0].tolist() == sd[1].tolist()
+
+
 def test_only_pruned_trials_are_no_data_yet():
     history = History()
     record_folds(history, {"x": 0.5, "y": 0.5}, (0.5, math.nan))

@@ -29,7 +29,8 @@ LENGTHSCALE_BOUNDS = (0.025, 100.0)
 NOISE_BOUNDS = (1e-6, 2.0)
 EXPONENT_BOUNDS = (0.2, 5.0)
 _LOG_LENGTHSCALE_VARIANCE = 3.0
-_LOG_NOISE_MEAN = -4.0
+EXPECTED_NOISE = math.exp(-4.0)
+"""Median of the prior of the noise variance where nothing is known of it."""
 _LOG_EXPONENT_SD = 0.75
 _JITTERS = (0.0, 1e-8, 1e-6, 1e-4, 1e-2, 1.0)
 
@@ -223,17 +224,18 @@ class GaussianProcess:
         return GaussianProcess(design, self.mean, whitened), outcomes
 
 
-def log_prior(theta: Array, n_columns: int) -> tuple[float, Array]:
+def log_prior(theta: Array, n_columns: int, expected_noise: float = EXPECTED_NOISE) -> tuple[float, Array]:
     """Log density of the hyperparameters, without constants, and its gradient in `theta`.
 
     Each lengthscale is LogNormal(sqrt(2) + log(d) / 2, sqrt(3)) (Hvarfner, Hellsten and Nardi,
-    2024, Section 5), the noise variance LogNormal(-4, 1). The densities are those of l and of the
+    2024, Section 5), the noise variance LogNormal(log(expected_noise), 1). The densities are those of l and of the
     variance themselves, not of their logarithms, hence the terms linear in theta: the mode is then
     l = 0.205 sqrt(d), not 4.1 sqrt(d). The logarithms of the warp's exponents are
     Normal(0, 0.75^2), so no warp is likeliest.
     """
     center = math.sqrt(2.0) + 0.5 * math.log(n_columns)
-    lengths, noise, exponents = theta[:n_columns] - center, theta[n_columns] - _LOG_NOISE_MEAN, theta[n_columns + 1 :]
+    lengths, exponents = theta[:n_columns] - center, theta[n_columns + 1 :]
+    noise = theta[n_columns] - math.log(expected_noise)
     value = -float(
         np.sum(lengths**2 / (2.0 * _LOG_LENGTHSCALE_VARIANCE) + theta[:n_columns])
         + noise**2 / 2.0
@@ -266,6 +268,8 @@ class NegativeLogPosterior:
     """(n,) known variance of each observation, not part of theta."""
     warped: Sequence[int] = ()
     """The q columns whose warp is part of theta; each has one feature."""
+    expected_noise: float = EXPECTED_NOISE
+    """Median of the prior of the noise variance."""
 
     @property
     def n_columns(self) -> int:
@@ -293,7 +297,7 @@ class NegativeLogPosterior:
         residual = self.y - (inverse_ones @ self.y) / inverse_ones.sum()
         weights = inverse @ residual
         gap = inverse - np.multiply.outer(weights, weights)
-        prior, prior_gradient = log_prior(theta, d)
+        prior, prior_gradient = log_prior(theta, d, self.expected_noise)
         value = 0.5 * float(residual @ weights) + float(np.log(np.diagonal(factor)).sum()) - prior
         pull = gap * slope
         by_Z = pull @ Z - pull.sum(axis=1)[:, None] * Z
@@ -334,7 +338,13 @@ def default_starts(n_columns: int) -> list[Array]:
 
 
 def fit(
-    features: Array, groups: Indices, y: Array, extra: Array | float = 0.0, *, warped: Sequence[int] = ()
+    features: Array,
+    groups: Indices,
+    y: Array,
+    extra: Array | float = 0.0,
+    *,
+    warped: Sequence[int] = (),
+    expected_noise: float = EXPECTED_NOISE,
 ) -> Hyperparameters:
     """Hyperparameters of largest posterior density, by L-BFGS-B from each of `default_starts`.
 
@@ -352,6 +362,8 @@ def fit(
         Known variance of the observations on top of the noise that is fitted.
     warped : sequence of q ints, default=()
         Ordered columns to fit a warp to.
+    expected_noise : float, default=exp(-4)
+        Median of the prior of the noise variance, in (standardised score)^2; moved into `NOISE_BOUNDS`.
 
     Examples
     --------
@@ -360,11 +372,12 @@ def fit(
     >>> bool(0.1 < found.lengthscales[0] < 1.0), found.noise_variance < 1e-2
     (True, True)
     """
-    plain = NegativeLogPosterior(features, groups, y, extra)
+    expected_noise = min(max(expected_noise, NOISE_BOUNDS[0]), NOISE_BOUNDS[1])
+    plain = NegativeLogPosterior(features, groups, y, extra, expected_noise=expected_noise)
     found = [_minimum(plain, start) for start in default_starts(plain.n_columns)]
     value, theta = min(found, key=lambda result: result[0])
     if len(warped):
-        with_warp = NegativeLogPosterior(features, groups, y, extra, warped)
+        with_warp = NegativeLogPosterior(features, groups, y, extra, warped, expected_noise)
         lower, warped_theta = _minimum(with_warp, np.append(theta, np.zeros(2 * len(warped))))
         if value - lower > 2 * len(warped):
             return with_warp.hyperparameters(warped_theta)

@@ -107,6 +107,11 @@ class HalfRankWarp:
         halves = 0.5 * (np.interp(center + spread, knots, images) - np.interp(center - spread, knots, images))
         return np.where(np.isfinite(scores), halves, 0.0)
 
+    def in_good_half(self, deviation: float) -> float:
+        """Standard deviation of z, given that of a score of the good half; 0 when all scores are equal."""
+        unit = float(np.ldexp(self.slope, self.exponent))
+        return deviation / unit if unit else 0.0
+
     def _extended(self) -> tuple[Array, Array]:
         """Distinct scores and their images, continued straight on at both ends."""
         reach = _REACH * np.array([-1.0, 1.0])

@@ -22,7 +22,7 @@ from sksearch.folds import FoldModel
 from sksearch.gp.acquisition import LogExpectedImprovement, WhereFeasible
 from sksearch.gp.features import Array, Indices, feature_groups
 from sksearch.gp.maximize import Domain, best_of, keys, maximize, unseen
-from sksearch.gp.regression import Design, GaussianProcess, fit
+from sksearch.gp.regression import EXPECTED_NOISE, Design, GaussianProcess, fit
 from sksearch.gp.sobol import uniform_points
 from sksearch.gp.transform import HalfRankWarp
 from sksearch.samplers.design import check_initial_params, complete, design_point, n_initial
@@ -143,8 +143,9 @@ class BayesSampler:
     Notes
     -----
     Matern-5/2 kernel with a lengthscale per column and Hamming distance for categories, fitted by
-    maximum a posteriori (`gp.regression`); inputs warped where that explains more (`gp.warping`),
-    scores by `gp.transform`; acquisition averaged over imagined outcomes of pending trials
+    maximum a posteriori (`gp.regression`), with noise that is expected to be what the folds of a trial
+    differ in (`folds`); inputs warped where that explains more (`gp.warping`), scores by
+    `gp.transform`; acquisition averaged over imagined outcomes of pending trials
     (`gp.acquisition`), maximised over the mixed space (`gp.maximize`).
 
     Examples
@@ -280,9 +281,10 @@ class BayesSampler:
 
     def _fit(self, history: History, points: Array) -> _Fitted:
         """Hyperparameters fitted to the outcomes up to the last refit, and the factor of their covariance."""
-        observed = _Observed.of(history.outcomes[: last_refit(len(history.outcomes))])
+        outcomes = history.outcomes[: last_refit(len(history.outcomes))]
+        observed = _Observed.of(outcomes)
         if not observed.complete.any():
-            observed = _Observed.of(history.outcomes)
+            outcomes, observed = history.outcomes, _Observed.of(history.outcomes)
         data = points[observed.numbers]
         key = data.tobytes() + observed.key
         if self._fitted is None or self._fitted.key != key:
@@ -292,7 +294,8 @@ class BayesSampler:
             some, most = informative(z, _FIT_LIMIT), informative(z, _MODEL_LIMIT)
             # the cliff to a failure is no question of scale
             warped = self._warpable if len(z) >= _WARP_FROM and np.isfinite(observed.scores).all() else ()
-            hyperparameters = fit(features[some], groups, z[some], extra[some], warped=warped)
+            noise = _expected_noise(outcomes, warp)
+            hyperparameters = fit(features[some], groups, z[some], extra[some], warped=warped, expected_noise=noise)
             design = Design.of(features[most], groups, hyperparameters, extra[most])
             self._fitted = _Fitted(key, observed.numbers, observed.numbers[most], design)
         return self._fitted
@@ -317,6 +320,15 @@ class BayesSampler:
         if self.n_initial_points != "auto":
             return self.n_initial_points
         return n_initial(self.space.n_columns, self.n_workers, self.n_trials)
+
+
+def _expected_noise(outcomes: Sequence[Outcome], warp: HalfRankWarp) -> float:
+    """Variance of z that the folds lead to expect: of the mean over them, by what trial and fold do not explain."""
+    folds = FoldModel.of(outcomes)
+    if folds is None or len(folds.effects) == 1:
+        return EXPECTED_NOISE
+    deviation = warp.in_good_half(math.sqrt(folds.variance / len(folds.effects)))
+    return deviation * deviation
 
 
 @lru_cache(maxsize=1)

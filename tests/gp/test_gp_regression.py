@@ -15,6 +15,7 @@ from sklearn.gaussian_process.kernels import Matern
 
 from sksearch.gp.features import expand
 from sksearch.gp.regression import (
+    NOISE_BOUNDS,
     Design,
     Hyperparameters,
     NegativeLogPosterior,
@@ -123,7 +124,8 @@ def test_gradient_of_the_fit_agrees_with_central_differences_closely() -> None:
 def test_gradient_of_the_fit_with_warp_and_known_variances_agrees_with_central_differences(seed: int) -> None:
     rng = np.random.default_rng(seed)
     features, groups, y, _ = mixed_problem(20, seed)
-    objective = NegativeLogPosterior(features, groups, y, rng.uniform(0, 0.5, 20), warped=(0, 2))
+    extra, noise = rng.uniform(0, 0.5, 20), float(rng.uniform(1e-5, 1))
+    objective = NegativeLogPosterior(features, groups, y, extra, warped=(0, 2), expected_noise=noise)
     theta = np.concatenate([rng.uniform(-1, 2, 4), rng.uniform(-6, 0, 1), rng.uniform(-1, 1, 4)])
     _, gradient = objective(theta)
     for position in range(len(theta)):
@@ -174,17 +176,32 @@ def test_fit_minimises_scikit_learns_likelihood_plus_the_prior() -> None:
     assert NegativeLogPosterior(features, groups, y)(theta)[0] == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize("noise", [math.exp(-4), 0.3])
 @pytest.mark.parametrize("d", [1, 4, 12])
-def test_prior_is_the_density_of_lengthscales_and_variance_themselves(d: int) -> None:
+def test_prior_is_the_density_of_lengthscales_and_variance_themselves(d: int, noise: float) -> None:
     rng = np.random.default_rng(d)
 
     def reference(theta: np.ndarray) -> float:
         lengths = lognorm(s=math.sqrt(3), scale=math.exp(math.sqrt(2) + 0.5 * math.log(d))).logpdf(np.exp(theta[:-1]))
-        return float(lengths.sum() + lognorm(s=1, scale=math.exp(-4)).logpdf(math.exp(theta[-1])))
+        return float(lengths.sum() + lognorm(s=1, scale=noise).logpdf(math.exp(theta[-1])))
 
     one, other = rng.normal(size=(2, d + 1))
-    assert log_prior(one, d)[0] - log_prior(other, d)[0] == pytest.approx(reference(one) - reference(other), rel=1e-12)
-    assert log_prior(one, d)[1] == pytest.approx(approx_fprime(one, reference, 1e-7), abs=1e-5)
+    difference = log_prior(one, d, noise)[0] - log_prior(other, d, noise)[0]
+    assert difference == pytest.approx(reference(one) - reference(other), rel=1e-12)
+    assert log_prior(one, d, noise)[1] == pytest.approx(approx_fprime(one, reference, 1e-7), abs=1e-5)
+
+
+@pytest.mark.parametrize("noise", [1e-5, 1e-2, 0.5])
+def test_where_the_data_do_not_tell_the_noise_is_the_mode_of_its_prior(noise: float) -> None:
+    """One observation at its mean has the likelihood -log(1 + v) / 2, so log v = log m - 1 - v / (2 + 2 v)."""
+    found = fit(np.array([[0.3, 0.4]]), np.array([0, 1]), np.array([0.0]), expected_noise=noise).noise_variance
+    assert math.log(found) == pytest.approx(math.log(noise) - 1 - found / (2 + 2 * found), abs=0.02)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-300, math.inf])
+def test_an_expectation_outside_the_bounds_is_moved_into_them(noise: float) -> None:
+    features, groups, y, _ = mixed_problem(12, 0)
+    assert NOISE_BOUNDS[0] <= fit(features, groups, y, expected_noise=noise).noise_variance <= NOISE_BOUNDS[1]
 
 
 def test_prior_of_the_exponents_is_normal_in_their_logarithms() -> None:

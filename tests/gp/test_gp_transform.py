@@ -128,6 +128,12 @@ def test_deviations_of_good_scores_are_theirs_over_the_slope() -> None:
     scale = np.diff(np.sort(scores[good])).sum() / np.diff(np.sort(z[good])).sum()
     found = warp.deviations(scores[good], np.full(len(good), 0.01))
     assert found == pytest.approx(np.full(len(good), 0.01 / scale), rel=1e-6)
+    assert warp.in_good_half(0.01) == pytest.approx(0.01 / scale, rel=1e-6)
+
+
+@pytest.mark.parametrize("scores", [[0.3], [0.3, 0.3, 0.3], [0.3, np.nan]])
+def test_equal_scores_have_no_scale_for_a_deviation(scores: list[float]) -> None:
+    assert HalfRankWarp.fit(np.array(scores)).in_good_half(0.01) == 0.0
 
 
 def test_the_deviation_of_a_disaster_is_no_larger_than_of_a_good_score_and_of_a_failure_none() -> None:

@@ -45,7 +45,7 @@ def measure(name: str, methods: Sequence[str], n_trials: int) -> dict[str, list[
             asked = time.perf_counter() - start
             score = task.score(params, 0)
             start = time.perf_counter()
-            searcher.tell(params, score)
+            searcher.tell(params, score, [score])
             seconds[method].append(asked + time.perf_counter() - start)
     return seconds
 

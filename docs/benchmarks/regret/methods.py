@@ -26,8 +26,8 @@ class Method(Protocol):
         """The next point."""
         ...
 
-    def tell(self, params: Params, score: float) -> None:
-        """What the last point gave; a number."""
+    def tell(self, params: Params, score: float, folds: list[float]) -> None:
+        """What the last point gave: a number, the mean of the folds. No peer can be told more than the number."""
         ...
 
 
@@ -54,7 +54,7 @@ class Random:
         first, self._first = self._first, {}
         return first or self._task.draw(self._rng)
 
-    def tell(self, params: Params, score: float) -> None:
+    def tell(self, params: Params, score: float, folds: list[float]) -> None:
         """See Method."""
 
 
@@ -83,15 +83,16 @@ class Sksearch:
 
     def add(self, params: Params, score: float) -> None:
         """A trial that was not asked for."""
-        self.tell(params, score)
+        self.tell(params, score, [score])
 
-    def tell(self, params: Params, score: float) -> None:
+    def tell(self, params: Params, score: float, folds: list[float]) -> None:
         """See Method."""
         from sksearch.trials import Evaluation, Outcome, Trial
 
         evaluation = Evaluation(Trial(len(self._history.trials), params))
         self._history.asked(evaluation)
-        self._history.told(Outcome(evaluation=evaluation, folds=(), score=score))
+        fold_scores = tuple(folds) if len(folds) > 1 else ()
+        self._history.told(Outcome(evaluation=evaluation, folds=(), score=score, fold_scores=fold_scores))
 
 
 class Optuna:
@@ -166,7 +167,7 @@ class Optuna:
         distributions = {label: distributions[label] for label in values}
         self._study.add_trial(create_trial(params=values, distributions=distributions, value=score))
 
-    def tell(self, params: Params, score: float) -> None:
+    def tell(self, params: Params, score: float, folds: list[float]) -> None:
         """See Method."""
         self._study.tell(self._trial, score)
 
@@ -223,7 +224,7 @@ class ScikitOptimize:
             for name, value in zip(sorted(branch), point, strict=True)
         }
 
-    def tell(self, params: Params, score: float) -> None:
+    def tell(self, params: Params, score: float, folds: list[float]) -> None:
         """See Method."""
         position = branch_of(self._branches, params)
         branch = self._branches[position]
@@ -286,7 +287,7 @@ class SMAC:
             for name, choices in self._branches[position].items()
         }
 
-    def tell(self, params: Params, score: float) -> None:
+    def tell(self, params: Params, score: float, folds: list[float]) -> None:
         """See Method."""
         from ConfigSpace import Configuration
         from smac.runhistory.dataclasses import TrialInfo, TrialValue
@@ -352,7 +353,7 @@ class Hebo:
                 params[name] = int(row[label]) if is_whole(values) else float(row[label])
         return params
 
-    def tell(self, params: Params, score: float) -> None:
+    def tell(self, params: Params, score: float, folds: list[float]) -> None:
         """See Method."""
         import pandas as pd
 

@@ -40,7 +40,7 @@ def run_cell(n_trials: int, workers: int, way: str, name: str, seed: int) -> tup
     history = History()
     running: list[tuple[float, int, Evaluation]] = []
     done: dict[int, Evaluation] = {}
-    scores: list[float] = []
+    folds: list[list[float]] = []
     clock = 0.0
     while len(history.outcomes) < n_trials:
         under_way = running if way == "on arrival" else history.pending
@@ -52,7 +52,7 @@ def run_cell(n_trials: int, workers: int, way: str, name: str, seed: int) -> tup
                 raise RuntimeError("no task has a finite space.")
             evaluation = Evaluation(Trial(number, params))
             history.asked(evaluation)
-            scores.append(task.score(params, seed))
+            folds.append(task.folds(params, seed))
             heapq.heappush(running, (clock + times[number], number, evaluation))
             under_way = running if way == "on arrival" else history.pending
         clock, number, evaluation = heapq.heappop(running)
@@ -61,8 +61,10 @@ def run_cell(n_trials: int, workers: int, way: str, name: str, seed: int) -> tup
         while way != "on arrival" and len(history.outcomes) + len(ready) in done:
             ready.append(len(history.outcomes) + len(ready))
         for number in ready:
-            history.told(Outcome(evaluation=done.pop(number), folds=(), score=scores[number]))
-    best = history.trials[int(np.nanargmax(scores))].params
+            seen = tuple(folds[number]) if len(folds[number]) > 1 else ()
+            score = float(np.mean(folds[number]))
+            history.told(Outcome(evaluation=done.pop(number), folds=(), score=score, fold_scores=seen))
+    best = history.trials[int(np.nanargmax([np.mean(scores) for scores in folds]))].params
     return task.true_value(best), float(times.sum() / (n_workers * clock))
 
 

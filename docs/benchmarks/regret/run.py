@@ -39,7 +39,8 @@ def run_cell(method: str, name: str, seed: int, n_trials: int) -> dict[str, Any]
         start = time.perf_counter()
         params = searcher.ask()
         seconds.append(time.perf_counter() - start)
-        score = task.score(params, seed)
+        folds = task.folds(params, seed)
+        score = statistics.fmean(folds)
         if math.isfinite(score):
             worst = min(score, worst) if math.isfinite(worst) else score
             if not score <= best:
@@ -47,7 +48,8 @@ def run_cell(method: str, name: str, seed: int, n_trials: int) -> dict[str, Any]
                 incumbents.append((number, float(f"{task.true_value(params):.7g}")))
         start = time.perf_counter()
         # peers stop at a nan, so a failed fit is told as the worst score so far
-        searcher.tell(params, score if math.isfinite(score) else worst if math.isfinite(worst) else -1e3)
+        told = score if math.isfinite(score) else worst if math.isfinite(worst) else -1e3
+        searcher.tell(params, told, folds if math.isfinite(score) else [told])
         seconds[-1] += time.perf_counter() - start
     last = {n: seconds[n - 20 : n] for n in (50, 100, 200) if n <= n_trials}
     return {

@@ -55,6 +55,12 @@ class Task:
         """The dicts of which one is chosen."""
         return self.space if isinstance(self.space, list) else [self.space]
 
+    def folds(self, params: Params, seed: int) -> list[float]:
+        """What the score is the mean of; the score alone where there are no folds."""
+        if isinstance(self.score, CrossValidated):
+            return self.score.folds(params, seed)
+        return [self.score(params, seed)]
+
     def true_value(self, params: Params, splits: Sequence[int] = TRUE_SPLITS) -> float:
         """The score without the luck of one split."""
         if self.optimum is not None:
