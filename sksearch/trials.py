@@ -157,6 +157,13 @@ class History:
         del self._pending[outcome.evaluation]
         self._outcomes.append(outcome)
 
+    def with_outcomes(self, outcomes: Sequence[Outcome]) -> History:
+        """The same decisions, and of what was observed only `outcomes`; to be read, not added to."""
+        history = History()
+        history._trials, history._evaluations, history._pending = self._trials, self._evaluations, self._pending
+        history._outcomes = list(outcomes)
+        return history
+
     @property
     def trials(self) -> Sequence[Trial]:
         """All trials, in the order of asking: `trials[i].number == i`."""

@@ -211,7 +211,9 @@ class BayesSampler:
             if model is None:
                 point = design_point(domain, points, rng)
             else:
-                point = self._improving_point(model, domain, points, fresh, rng)
+                pending = [evaluation.trial.number for evaluation in history.pending]
+                unknown = points[np.setdiff1d(pending, model.observed.numbers).astype(np.intp)]
+                point = self._improving_point(model, domain, points, unknown, fresh, rng)
         if point is None and fresh is not None:  # levels of tiny probability, which no sequence meets
             point = fresh[int(rng.integers(len(fresh)))]
         return None if point is None else self.space.decode(point)
@@ -237,10 +239,15 @@ class BayesSampler:
         return inverse(z), 0.5 * (inverse(z + sd) - inverse(z - sd))
 
     def _improving_point(
-        self, model: _Model, domain: Domain, points: Array, fresh: Array | None, rng: np.random.Generator
+        self,
+        model: _Model,
+        domain: Domain,
+        points: Array,
+        pending: Array,
+        fresh: Array | None,
+        rng: np.random.Generator,
     ) -> Array | None:
         numbers = model.observed.numbers
-        pending = np.delete(points, numbers, axis=0)
         normals = None
         if 0 < len(pending) <= _MOST_IMAGINED:
             normals = ndtri(uniform_points(_IMAGINED, len(pending), rng)).T

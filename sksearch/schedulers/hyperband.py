@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -30,6 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sksearch.samplers.protocol import Sampler
+from sksearch.schedulers.fidelity import least_trusted_level, scores_by_level
 from sksearch.trials import Evaluation, History, Trial
 
 
@@ -349,6 +351,11 @@ class _Ledger:
         self._n_evaluations = 0
         self._n_outcomes = 0
         self._rungs: dict[tuple[int, int], _RungState] = {}
+        self._levels: dict[int, dict[int, float]] = {}
+        self._last: dict[int, Evaluation] = {}
+        self._succeeded: set[Evaluation] = set()
+        self.n_started: Counter[int] = Counter()
+        self.spent = self.spent_from_scratch = 0
 
     def read(self, history: History) -> _Ledger:
         """Follow `history` up to now."""
@@ -359,16 +366,38 @@ class _Ledger:
         for position in range(self._n_evaluations, len(evaluations)):
             evaluation = evaluations[position]
             self.rung(evaluation.bracket, evaluation.rung).n_entered += 1
-            if evaluation.rung:
-                self.rung(evaluation.bracket, evaluation.rung - 1).promoted.add(evaluation.trial.number)
+            number, amount = evaluation.trial.number, evaluation.n_resources or 0
+            self.spent += amount - self.reached(number)
+            self.spent_from_scratch += amount
+            if number in self._last:
+                self.rung(evaluation.bracket, evaluation.rung - 1).promoted.add(number)
+            else:
+                self.n_started[evaluation.bracket] += 1
+            self._last[number] = evaluation
         for position in range(self._n_outcomes, len(outcomes)):
             outcome = outcomes[position]
             state = self.rung(outcome.evaluation.bracket, outcome.evaluation.rung)
             state.n_told += 1
             if outcome.status == "ok":
                 insort(state.ranking, (-outcome.score, outcome.evaluation.trial.number))
+                self._succeeded.add(outcome.evaluation)
+        for amount, scores in scores_by_level(outcomes[self._n_outcomes :]).items():
+            self._levels.setdefault(amount, {}).update(scores)
         self._n_evaluations, self._n_outcomes = len(evaluations), len(outcomes)
         return self
+
+    def reached(self, number: int) -> int:
+        """Resource that a trial was given so far, 0 before it was started."""
+        return (self._last[number].n_resources or 0) if number in self._last else 0
+
+    def paused(self, number: int) -> Evaluation | None:
+        """Where a trial waits; None while it runs, when it failed, and before it was started."""
+        last = self._last.get(number)
+        return last if last in self._succeeded else None
+
+    def trusted(self) -> int:
+        """The amount of resource from which on scores can be trusted; 0 where nothing speaks against any."""
+        return least_trusted_level(self._levels) or 0
 
     def rung(self, bracket: int, rung: int) -> _RungState:
         state = self._rungs.get((bracket, rung))
@@ -392,13 +421,24 @@ def _promoted(promotion: _Promotion, brackets: Sequence[Bracket], history: Histo
 
 
 def _started(
-    sampler: Sampler, bracket: int, brackets: Sequence[Bracket], history: History, rng: np.random.Generator
+    sampler: Sampler,
+    bracket: int,
+    brackets: Sequence[Bracket],
+    history: History,
+    rng: np.random.Generator,
+    *,
+    trusted: int,
+    rung: int = 0,
 ) -> Evaluation | None:
-    params = sampler.suggest(history, rng)
+    """A new trial, by a sampler that sees the scores from the `trusted` amount of resource up."""
+    seen = history
+    if trusted > brackets[0].rungs[0].n_resources:
+        seen = history.with_outcomes([o for o in history.outcomes if (o.evaluation.n_resources or 0) >= trusted])
+    params = sampler.suggest(seen, rng)
     if params is None:
         return None
     trial = Trial(len(history.trials), params)
-    return Evaluation(trial, n_resources=brackets[bracket].rungs[0].n_resources, bracket=bracket)
+    return Evaluation(trial, n_resources=brackets[bracket].rungs[rung].n_resources, rung=rung, bracket=bracket)
 
 
 # --- schedulers -----------------------------------------------------------------------------------
@@ -433,7 +473,7 @@ class HyperbandScheduler:
             bracket = self._unfilled(ledger)
             if bracket is None:
                 return None
-            evaluation = _started(self.sampler, bracket, self.brackets, history, rng)
+            evaluation = _started(self.sampler, bracket, self.brackets, history, rng, trusted=ledger.trusted())
             if evaluation is not None:
                 return evaluation
             promotion = self._promotion(ledger, exhausted=True)
@@ -486,10 +526,21 @@ class AshaScheduler:
     The published algorithm runs until it is stopped; with a finite number of candidates it would
     end with the best of short rungs waiting for company that never comes. So when all candidates
     have been started, nothing of a bracket is running or promotable, and no trial of it has been
-    scored at its top rung, the best trial of its highest rung is promoted, rung by rung, as
-    synchronous successive halving does when one trial is left.
+    promoted to its top rung by its scores, the best trial of its highest rung is promoted, rung by
+    rung, as synchronous successive halving does when one trial is left.
 
     With several brackets a new trial joins one at random, in proportion to the places left in each.
+
+    With `robust` the published rule is not taken at its word that early scores tell of late ones:
+
+    - The first trials are *scouts*: they go to the top whatever their scores are, one for each
+      `factor` places there. The steps of scouts take turns with the others, at most half of what is spent.
+    - The scores of all trials that were scored at a low and at a high amount of resource are
+      compared (`fidelity.least_trusted_level`). Amounts that do not tell what comes are left out: new
+      trials start at the lowest one that does, the sampler sees no score from below it, and
+      nothing is promoted from there. So the search goes on as one of fewer, longer trials, down to one that
+      gives each the full amount. A rung may then have more trials than `brackets` says; the units
+      spent are never more than the plan's.
 
     >>> from sksearch.samplers.fixed import FixedSampler
     >>> scheduler = AshaScheduler(FixedSampler([{"C": 1}] * 17), asynchronous_brackets(1, 9, 3))
@@ -500,44 +551,103 @@ class AshaScheduler:
     sampler: Sampler
     brackets: tuple[Bracket, ...]
     """See `asynchronous_brackets`."""
+    robust: bool = True
     _ledger: _Ledger = field(default_factory=_Ledger, init=False, repr=False, compare=False)
 
     def ask(self, history: History, rng: np.random.Generator) -> Evaluation | None:
         """A promotion, else a new trial, else a promotion that ends a bracket."""
         ledger = self._ledger.read(history)
-        promotion = self._promotion(ledger)
+        trusted = self._trusted(ledger)
+        promotion = self._scout(ledger) or self._promotion(ledger, trusted)
         if promotion is None:
-            places = self._places(ledger)
+            places = self._places(ledger, trusted)
             if any(places):
                 bracket = _draw(places, rng)
-                evaluation = _started(self.sampler, bracket, self.brackets, history, rng)
+                rung = self._first_rung(bracket, trusted)
+                evaluation = _started(self.sampler, bracket, self.brackets, history, rng, trusted=trusted, rung=rung)
                 if evaluation is not None:
                     return evaluation
             promotion = self._last_promotion(ledger)
         return None if promotion is None else _promoted(promotion, self.brackets, history)
 
     def done(self, history: History) -> bool:
-        """Whether all candidates have been started and nothing is running or to be promoted."""
+        """Whether all candidates have been started or all is spent, and nothing is running or to be promoted."""
         ledger = self._ledger.read(history)
+        trusted = self._trusted(ledger)
         return (
             not history.pending
-            and not any(self._places(ledger))
-            and self._promotion(ledger) is None
-            and self._last_promotion(ledger) is None
+            and not any(self._places(ledger, trusted))
+            and (self._scout(ledger) or self._promotion(ledger, trusted) or self._last_promotion(ledger)) is None
         )
 
-    def _places(self, ledger: _Ledger) -> list[int]:
-        """Trials each bracket has still to start."""
-        return [
-            bracket.rungs[0].n_trials - ledger.rung(number, 0).n_entered for number, bracket in enumerate(self.brackets)
-        ]
+    @property
+    def n_scouts(self) -> int:
+        """Trials that go to the top whatever their scores are."""
+        climbs = [bracket for bracket in self.brackets if len(bracket.rungs) > 1]
+        return sum(math.floor(b.rungs[-1].n_trials / _exact(b.factor)) for b in climbs) if self.robust else 0
 
-    def _promotion(self, ledger: _Ledger) -> _Promotion | None:
+    def _trusted(self, ledger: _Ledger) -> int:
+        return ledger.trusted() if self.robust else 0
+
+    def _first_rung(self, bracket: int, trusted: int) -> int:
+        """The first rung of a bracket with scores that are trusted; the last one if there is none."""
+        rungs = self.brackets[bracket].rungs
+        return next((i for i, rung in enumerate(rungs) if rung.n_resources >= trusted), len(rungs) - 1)
+
+    def _places(self, ledger: _Ledger, trusted: int) -> list[int]:
+        """Trials each bracket has still to start and can afford."""
+        places = []
+        for number, bracket in enumerate(self.brackets):
+            left = bracket.rungs[0].n_trials - ledger.n_started[number]
+            places.append(left if self._affordable(ledger, number, self._first_rung(number, trusted)) else 0)
+        return places
+
+    def _affordable(self, ledger: _Ledger, number: int, rung: int, before: int = 0) -> bool:
+        """Whether the units suffice to take a trial from `before` to `rung`, and then one of each bracket to its top.
+
+        Without `robust` the plan's numbers of trials, which are kept to then, see to it.
+        """
+        if not self.robust:
+            return True
+        cost = plan(self.brackets)
+        amount = self.brackets[number].rungs[rung].n_resources
+        more, from_scratch = amount - before, amount
+        for other, bracket in enumerate(self.brackets):
+            if not ledger.rung(other, len(bracket.rungs) - 1).n_entered:
+                top = bracket.rungs[-1].n_resources
+                more += top - (amount if other == number else 0)
+                above = bracket.rungs[rung + 1 :] if other == number else bracket.rungs
+                from_scratch += sum(level.n_resources for level in above)
+        return (
+            ledger.spent + more <= cost.n_resources
+            and ledger.spent_from_scratch + from_scratch <= cost.n_resources_from_scratch
+        )
+
+    def _if_affordable(self, ledger: _Ledger, promotion: _Promotion) -> _Promotion | None:
+        before = self.brackets[promotion.bracket].rungs[promotion.rung - 1].n_resources
+        return promotion if self._affordable(ledger, promotion.bracket, promotion.rung, before) else None
+
+    def _scout(self, ledger: _Ledger) -> _Promotion | None:
+        """The next step of a scout, the earliest first, once the others have spent as much as all steps of scouts."""
+        n_scouts = self.n_scouts
+        spent = sum(ledger.reached(number) for number in range(n_scouts))
+        for scout in range(n_scouts):
+            paused = ledger.paused(scout)
+            if paused is None:
+                continue
+            rungs = self.brackets[paused.bracket].rungs[paused.rung :]
+            if len(rungs) > 1 and ledger.rung(paused.bracket, paused.rung + 1).n_entered < rungs[1].n_trials:
+                more = rungs[1].n_resources - rungs[0].n_resources
+                due = 2 * (spent + more) <= ledger.spent + more
+                return self._if_affordable(ledger, _Promotion(scout, paused.bracket, paused.rung + 1)) if due else None
+        return None
+
+    def _promotion(self, ledger: _Ledger, trusted: int) -> _Promotion | None:
         """The published rule, over all brackets: the rung with the most resources first."""
         ladder = (
             (-bracket.rungs[rung + 1].n_resources, number, rung)
             for number, bracket in enumerate(self.brackets)
-            for rung in range(len(bracket.rungs) - 1)
+            for rung in range(self._first_rung(number, trusted), len(bracket.rungs) - 1)
         )
         for _, number, rung in sorted(ladder):
             state = ledger.rung(number, rung)
@@ -546,21 +656,23 @@ class AshaScheduler:
                 best = state.ranking[: math.floor(state.n_told / _exact(factor))]
                 for _, trial in best:
                     if trial not in state.promoted:
-                        return _Promotion(trial, number, rung + 1)
+                        return self._if_affordable(ledger, _Promotion(trial, number, rung + 1))
         return None
 
     def _last_promotion(self, ledger: _Ledger) -> _Promotion | None:
-        """For a bracket at rest with an empty top: the best trial of its highest rung."""
+        """For a bracket at rest with nothing but scouts at the top: the best trial of its highest rung."""
+        n_scouts = self.n_scouts
         for number, bracket in enumerate(self.brackets):
             states = [ledger.rung(number, rung) for rung in range(len(bracket.rungs))]
-            if states[-1].ranking or any(state.n_pending for state in states):
+            chosen = any(trial >= n_scouts for _, trial in states[-1].ranking)
+            if chosen or any(state.n_pending for state in states):
                 continue
             for rung in range(len(states) - 2, -1, -1):
                 state = states[rung]
                 if len(state.promoted) < bracket.rungs[rung + 1].n_trials:
                     for _, trial in state.ranking:
                         if trial not in state.promoted:
-                            return _Promotion(trial, number, rung + 1)
+                            return self._if_affordable(ledger, _Promotion(trial, number, rung + 1))
         return None
 
 

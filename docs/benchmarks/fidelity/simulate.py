@@ -1,0 +1,104 @@
+"""Simulated learning curves and a simulated clock.
+
+    python docs/benchmarks/fidelity/simulate.py [--seeds 10] [--workers 1 4 16 64] [--curves correlated ...]
+
+A worker trains one unit in one second, give or take a lognormal factor of the trial (sigma 0.5), and is given its next
+evaluation at once; promoted trials go on where they paused. Regret: the value at full resource, without luck, of the
+trial that would be selected (the best score among the highest resource reached), relative to the median of the space.
+"""
+
+from __future__ import annotations
+
+import heapq
+from functools import lru_cache
+
+import numpy as np
+from curves import CURVES, MOST, NAMES, SPACE
+
+from sksearch.samplers.bayes import BayesSampler
+from sksearch.samplers.random import RandomSampler
+from sksearch.schedulers.full import FullScheduler
+from sksearch.schedulers.hyperband import (
+    AshaScheduler,
+    HyperbandScheduler,
+    asynchronous_brackets,
+    plan,
+    synchronous_brackets,
+)
+from sksearch.schedulers.protocol import Scheduler
+from sksearch.space import Space
+from sksearch.trials import History, Outcome
+
+BUDGET = plan(asynchronous_brackets(1, MOST, 3)).n_resources
+METHODS = ("ASHA, model", "published ASHA, model", "ASHA, random", "Hyperband, model", "full, model", "full, random")
+
+
+def make(method: str, space: Space, n_workers: int) -> Scheduler:
+    """Sampler and scheduler of a search with about the same budget."""
+    schedule, kind = method.split(", ")
+    brackets = ()
+    n_trials = BUDGET // MOST
+    if schedule != "full":
+        brackets = (asynchronous_brackets if "ASHA" in schedule else synchronous_brackets)(1, MOST, 3)
+        n_trials = sum(bracket.rungs[0].n_trials for bracket in brackets)
+    sampler = BayesSampler(space, n_trials, n_workers=n_workers) if kind == "model" else RandomSampler(space, [])
+    if schedule == "full":
+        return FullScheduler(sampler, n_trials)
+    if schedule == "Hyperband":
+        return HyperbandScheduler(sampler, brackets)
+    return AshaScheduler(sampler, brackets, robust=schedule == "ASHA")
+
+
+def run(method: str, name: str, seed: int, n_workers: int) -> dict:
+    """One search: (units spent, regret) whenever the selected trial changes, the share of time used, all units."""
+    curves = CURVES[name]
+    best, median = bounds(name)
+    scheduler = make(method, Space.parse(SPACE, argument="param_distributions", tuple_is_range=True), n_workers)
+    history, running, reached = History(), [], {}
+    clock = spent = busy = 0.0
+    selected: tuple[int, float, int] = (0, -np.inf, -1)
+    track: list[tuple[float, float]] = []
+    while True:
+        while len(running) < n_workers:
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(len(history.trials),)))
+            evaluation = scheduler.ask(history, rng)
+            if evaluation is None:
+                break
+            history.asked(evaluation)
+            number, units = evaluation.trial.number, (evaluation.n_resources or MOST)
+            cost = units - reached.get(number, 0)
+            reached[number] = units
+            time = cost * np.random.default_rng([seed, number]).lognormal(0.0, 0.5)
+            heapq.heappush(running, (clock + time, len(history.evaluations), evaluation, cost, time))
+        if not running:
+            break
+        clock, _, evaluation, cost, time = heapq.heappop(running)
+        units = evaluation.n_resources or MOST
+        score = curves.score(evaluation.trial.params, units, seed)
+        history.told(Outcome(evaluation=evaluation, folds=(), score=score))
+        spent, busy = spent + cost, busy + time
+        if (units, score) > selected[:2]:
+            selected = (units, score, evaluation.trial.number)
+            track.append((spent, (best - curves.value(evaluation.trial.params)) / (best - median)))
+    return {"track": track, "units": spent, "used": busy / (n_workers * clock), "trials": len(history.trials)}
+
+
+@lru_cache
+def bounds(name: str) -> tuple[float, float]:
+    """The best value of a dense search, polished, and the median of the space."""
+    from scipy.optimize import minimize
+
+    curves, rng = CURVES[name], np.random.default_rng(0)
+    points = rng.random((4000, len(NAMES)))
+    losses = np.array([curves.loss(point, MOST) for point in points])
+    starts = points[np.argsort(losses)[:5]]
+    polished = [
+        minimize(lambda x: curves.loss(np.clip(x, 0, 1), MOST), start, method="Nelder-Mead").fun for start in starts
+    ]
+    return -min(polished), -float(np.median(losses))
+
+
+def after(track: list[tuple[float, float]], units: float) -> float:
+    """Regret of what was selected after so many units; 1, the median of the space, before the first."""
+    known = [regret for spent, regret in track if spent <= units]
+    return known[-1] if known else 1.0

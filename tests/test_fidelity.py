@@ -1,0 +1,185 @@
+"""Which amounts of resource can be trusted: against known correlations, and in searches whose early scores mislead."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sksearch.samplers.bayes import BayesSampler
+from sksearch.samplers.fixed import FixedSampler
+from sksearch.samplers.random import RandomSampler
+from sksearch.schedulers.fidelity import correlation, least_trusted_level, scores_by_level
+from sksearch.schedulers.hyperband import AshaScheduler, asynchronous_brackets, plan
+from sksearch.space import Space
+from sksearch.trials import Evaluation, History, Outcome, Trial
+
+
+def normal_pairs(rho, n, seed):
+    """Scores at a low level, and at a high one for the best third of it."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    y = rho * x + math.sqrt(1 - rho**2) * rng.normal(size=n)
+    low = dict(enumerate(x.tolist()))
+    return low, {trial: float(y[trial]) for trial in np.argsort(-x)[: n // 3].tolist()}
+
+
+@pytest.mark.parametrize("rho", [-0.8, 0.0, 0.5, 0.9])
+def test_the_selection_of_the_best_third_does_not_hide_the_correlation(rho):
+    """The plain correlation of the promoted trials falls to half of it."""
+    low, high = normal_pairs(rho, 6000, seed=1)
+    assert correlation(low, high, high) == pytest.approx(rho, abs=0.06)
+    if abs(rho) == 0.9:
+        plain = np.corrcoef([low[trial] for trial in high], list(high.values()))[0, 1]
+        assert abs(plain - rho) > 0.15
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(4, 30))
+def test_correlation_depends_on_ranks_alone_and_not_on_the_order_of_trials(seed, n):
+    rng = np.random.default_rng(seed)
+    low, high = dict(enumerate(rng.normal(size=n).tolist())), dict(enumerate(rng.normal(size=n).tolist()))
+    found = correlation(low, high, range(n))
+    assert -1 < found < 1
+    order = rng.permutation(n).tolist()
+    shuffled = {trial: math.exp(low[trial]) for trial in order}
+    assert correlation(shuffled, {t: 5 * v**3 + v for t, v in high.items()}, reversed(range(n))) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0]), ([1.0, 2.0, 3.0, 4.0, 5.0], [1.0] * 5)]
+)
+def test_equal_scores_tell_nothing(low, high):
+    found = correlation(dict(enumerate(low)), dict(enumerate(high)), range(5))
+    assert found == pytest.approx(math.tanh(math.atanh(0.7) / 3))
+
+
+def test_four_pairs_in_order_confirm_and_four_in_reverse_refute():
+    low = {trial: float(trial) for trial in range(8)}
+    assert least_trusted_level({1: low, 3: {t: float(t) for t in range(4, 8)}}) == 1
+    assert least_trusted_level({1: low, 3: {t: -float(t) for t in range(4, 8)}}) == 3
+    assert least_trusted_level({1: low, 3: {t: -float(t) for t in range(5, 8)}}) == 1  # three are too few
+    assert least_trusted_level({}) is None
+
+
+def test_a_level_is_compared_with_the_highest_that_enough_trials_reached():
+    """1 tells what 3 says and not what 9 says; 3 tells what 9 says."""
+    a, w = np.random.default_rng(0).normal(size=(2, 2000))
+    one, three, nine = (dict(enumerate(v.tolist())) for v in (a, a + 1.5 * w, w - 0.2 * a))  # .55, .71 and -.20
+    assert least_trusted_level({1: one, 3: three}) == 1
+    assert least_trusted_level({1: one, 3: three, 9: {trial: nine[trial] for trial in range(3)}}) == 1
+    assert least_trusted_level({1: one, 3: three, 9: nine}) == 3
+
+
+def test_failed_and_resourceless_outcomes_have_no_level():
+    history = History()
+    for number, (amount, score) in enumerate([(1, 0.5), (1, math.nan), (3, 0.7), (None, 0.9)]):
+        evaluation = Evaluation(Trial(number, {}), amount)
+        history.asked(evaluation)
+        history.told(Outcome(evaluation=evaluation, folds=(), score=score))
+    assert scores_by_level(history.outcomes) == {1: {0: 0.5}, 3: {2: 0.7}}
+
+
+# --- searches -------------------------------------------------------------------------------------------------------
+
+
+def faithful(x, n):
+    """Whoever is good in the end is good at once."""
+    return -abs(x - 0.2) - 1.0 / n
+
+
+def crossing(x, n):
+    """A learning rate: fast ones are ahead until the slow ones have had their time."""
+    return -0.6 * x - math.exp(-n * 10 ** (2 * x - 2))
+
+
+def reversed_until_late(x, n):
+    return (1 if n > 20 else -1) * -abs(x - 0.2)
+
+
+def run(curve, scheduler, seed):
+    history = History()
+    noise = np.random.default_rng((seed, 1))
+    while True:
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(len(history.trials),)))
+        evaluation = scheduler.ask(history, rng)
+        if evaluation is None:
+            return history
+        history.asked(evaluation)
+        score = curve(evaluation.trial.params["x"], evaluation.n_resources) + 1e-3 * noise.normal()
+        history.told(Outcome(evaluation=evaluation, folds=(), score=score))
+
+
+def found(history, curve):
+    """True final value of what would be selected."""
+    best = max(history.outcomes, key=lambda o: (o.evaluation.n_resources, o.score))
+    return curve(best.evaluation.trial.params["x"], 81)
+
+
+def sampler_of(kind, n_trials):
+    space = Space.parse({"x": (0.0, 1.0)}, argument="param_distributions", tuple_is_range=True)
+    return RandomSampler(space, []) if kind == "random" else BayesSampler(space, n_trials)
+
+
+def loss(curve, kind, *, robust, seeds=range(4)):
+    """Mean distance to the best final value there is."""
+    brackets = asynchronous_brackets(1, 81, 3)
+    best = max(curve(x, 81) for x in np.linspace(0, 1, 1001))
+    scheduler = [AshaScheduler(sampler_of(kind, 143), brackets, robust=robust) for _ in seeds]
+    return float(np.mean([best - found(run(curve, s, seed), curve) for s, seed in zip(scheduler, seeds, strict=True)]))
+
+
+@pytest.mark.parametrize("curve", [crossing, reversed_until_late])
+def test_where_early_scores_mislead_the_best_is_not_lost(curve):
+    """The published rule is left with something bad."""
+    assert loss(curve, "random", robust=True) < 0.35 * loss(curve, "random", robust=False)
+    assert loss(curve, "bayes", robust=True, seeds=range(2)) < 0.1
+
+
+def test_where_early_scores_are_faithful_all_candidates_are_tried():
+    scheduler = AshaScheduler(sampler_of("random", 143), asynchronous_brackets(1, 81, 3))
+    history = run(faithful, scheduler, 0)
+    assert len(history.trials) == 143
+    assert all(
+        e.rung == 0 or e.trial.number in {o.evaluation.trial.number for o in history.outcomes}
+        for e in history.evaluations
+    )
+    assert found(history, faithful) > -0.03
+
+
+def test_the_first_trials_reach_the_top_whatever_their_scores_are():
+    brackets = asynchronous_brackets(1, 81, 3)
+    scheduler = AshaScheduler(sampler_of("random", 143), brackets)
+    assert scheduler.n_scouts == brackets[0].rungs[-1].n_trials // 3 == 3
+    history = run(lambda x, n: faithful(x, n) if n > 1 else 0.0, scheduler, 0)
+    top = {e.trial.number for e in history.evaluations if e.n_resources == 81}
+    assert {0, 1, 2} <= top
+    levels = [[e.n_resources for e in history.evaluations if e.trial.number == scout] for scout in range(3)]
+    assert levels == [[1, 3, 9, 27, 81]] * 3
+
+
+def test_scouts_that_no_rank_promotes_spend_at_most_half():
+    candidates = [{"x": 1.0}] * 3 + [{"x": 0.5 - 0.001 * number} for number in range(140)]
+    scheduler = AshaScheduler(FixedSampler(candidates), asynchronous_brackets(1, 81, 3))
+    reached: dict[int, int] = {}
+    for evaluation in run(faithful, scheduler, 0).evaluations:
+        reached[evaluation.trial.number] = evaluation.n_resources
+        if evaluation.trial.number < 3 and evaluation.rung > 0 and len(reached) > 9:
+            assert sum(reached[scout] for scout in range(3)) <= 0.5 * sum(reached.values())
+    assert [reached[scout] for scout in range(3)] == [81, 81, 81]
+
+
+@pytest.mark.parametrize(("least", "most", "n"), [(1, 1, 5), (1, 3, 2), (1, 9, 1), (1, 81, 4)])
+def test_small_searches_have_scouts_only_where_there_are_places(least, most, n):
+    brackets = asynchronous_brackets(least, most, 3, n_candidates=n)
+    scheduler = AshaScheduler(sampler_of("random", n), brackets)
+    history = run(faithful, scheduler, 0)
+    assert max(e.n_resources for e in history.evaluations) == most
+    assert scheduler.done(history)
+    reached: dict[int, int] = {}
+    for evaluation in history.evaluations:
+        reached[evaluation.trial.number] = evaluation.n_resources
+    assert sum(reached.values()) <= plan(brackets).n_resources
