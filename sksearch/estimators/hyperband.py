@@ -65,7 +65,9 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         How much more resource the next rung has; about one in `factor` trials is promoted.
     schedule : {'async', 'hyperband'}, default='async'
         "async" promotes a trial as soon as it is among the best of its rung so far (ASHA), so that no
-        worker waits for a rung to fill. "hyperband" runs the published synchronous brackets.
+        worker waits for a rung to fill; the first trials go to the top whatever their scores are,
+        and where early scores turn out not to predict late ones new trials start with more resource
+        (see Notes). "hyperband" runs the published synchronous brackets.
     brackets : int or 'auto', default='auto'
         Number of brackets, the most aggressive first: "auto" is one for "async", all for "hyperband".
     n_candidates : int or 'auto', default='auto'
@@ -134,8 +136,11 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     Notes
     -----
     Brackets and rungs are those of Li et al. (2018), Algorithm 1; asynchronous promotion is that of
-    Li et al. (2020), Algorithm 2. The model is trained on the last score of every trial, whatever
-    its rung, as in Salinas et al. (2023).
+    Li et al. (2020), Algorithm 2, made safe against misleading early scores: of the places at the
+    top one in `factor` belongs to the first trials, and a rung is skipped once its scores have a
+    correlation below 0.5 with those of the highest rung that four of its trials have reached. The
+    units of resource spent are never more than `plan` says. The model is trained on the last score of
+    every trial, whatever its rung, as in Salinas et al. (2023).
 
     References
     ----------
@@ -237,7 +242,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         -------
         list of dicts
             With `bracket`, `rung`, `n_trials` and `n_resources`, ready for `pandas.DataFrame`. With
-            `schedule="async"` the trials of a rung are the most it may get.
+            `schedule="async"` the trials of a rung are the most it may get; where early rungs mislead
+            a later one may get more, and the units of resource in all stay below those of the plan.
 
         Raises
         ------
