@@ -49,19 +49,23 @@ def test_correlation_depends_on_ranks_alone_and_not_on_the_order_of_trials(seed,
     assert correlation(shuffled, {t: 5 * v**3 + v for t, v in high.items()}, reversed(range(n))) == pytest.approx(found)
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [([1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0]), ([1.0, 2.0, 3.0, 4.0, 5.0], [1.0] * 5)]
-)
-def test_equal_scores_tell_nothing(low, high):
-    found = correlation(dict(enumerate(low)), dict(enumerate(high)), range(5))
+def test_equal_early_scores_predict_nothing():
+    found = correlation(dict.fromkeys(range(5), 1.0), dict(enumerate([1.0, 2.0, 3.0, 4.0, 5.0])), range(5))
     assert found == pytest.approx(math.tanh(math.atanh(0.7) / 3))
+
+
+def test_equal_late_scores_say_nothing_of_early_ones():
+    """Models that all still predict the most frequent class."""
+    early = dict(enumerate([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
+    assert correlation(early, dict.fromkeys(range(6), 0.5), range(6)) == 0.7
+    assert least_trusted_level({1: early, 3: dict.fromkeys(range(6), 0.5)}) is None
 
 
 def test_four_pairs_in_order_confirm_and_four_in_reverse_refute():
     low = {trial: float(trial) for trial in range(8)}
-    assert least_trusted_level({1: low, 3: {t: float(t) for t in range(4, 8)}}) == 1
+    assert least_trusted_level({1: low, 3: {t: float(t) for t in range(4, 8)}}) is None
     assert least_trusted_level({1: low, 3: {t: -float(t) for t in range(4, 8)}}) == 3
-    assert least_trusted_level({1: low, 3: {t: -float(t) for t in range(5, 8)}}) == 1  # three are too few
+    assert least_trusted_level({1: low, 3: {t: -float(t) for t in range(5, 8)}}) is None  # three are too few
     assert least_trusted_level({}) is None
 
 
@@ -69,8 +73,8 @@ def test_a_level_is_compared_with_the_highest_that_enough_trials_reached():
     """1 tells what 3 says and not what 9 says; 3 tells what 9 says."""
     a, w = np.random.default_rng(0).normal(size=(2, 2000))
     one, three, nine = (dict(enumerate(v.tolist())) for v in (a, a + 1.5 * w, w - 0.2 * a))  # .55, .71 and -.20
-    assert least_trusted_level({1: one, 3: three}) == 1
-    assert least_trusted_level({1: one, 3: three, 9: {trial: nine[trial] for trial in range(3)}}) == 1
+    assert least_trusted_level({1: one, 3: three}) is None
+    assert least_trusted_level({1: one, 3: three, 9: {trial: nine[trial] for trial in range(3)}}) is None
     assert least_trusted_level({1: one, 3: three, 9: nine}) == 3
 
 
@@ -153,12 +157,13 @@ def test_where_early_scores_are_faithful_all_candidates_are_tried():
 def test_the_first_trials_reach_the_top_whatever_their_scores_are():
     brackets = asynchronous_brackets(1, 81, 3)
     scheduler = AshaScheduler(sampler_of("random", 143), brackets)
-    assert scheduler.n_scouts == brackets[0].rungs[-1].n_trials // 3 == 3
+    assert scheduler.n_scouts(0) == brackets[0].rungs[-1].n_trials // 3 == 3
     history = run(lambda x, n: faithful(x, n) if n > 1 else 0.0, scheduler, 0)
     top = {e.trial.number for e in history.evaluations if e.n_resources == 81}
     assert {0, 1, 2} <= top
     levels = [[e.n_resources for e in history.evaluations if e.trial.number == scout] for scout in range(3)]
     assert levels == [[1, 3, 9, 27, 81]] * 3
+    assert scheduler.done(history)
 
 
 def test_scouts_that_no_rank_promotes_spend_at_most_half():
@@ -170,6 +175,41 @@ def test_scouts_that_no_rank_promotes_spend_at_most_half():
         if evaluation.trial.number < 3 and evaluation.rung > 0 and len(reached) > 9:
             assert sum(reached[scout] for scout in range(3)) <= 0.5 * sum(reached.values())
     assert [reached[scout] for scout in range(3)] == [81, 81, 81]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_faithful_scores_leave_several_brackets_as_planned(seed):
+    """Whichever bracket the first trial is in."""
+    brackets = asynchronous_brackets(1, 81, 3, n_brackets=5)
+    history = run(faithful, AshaScheduler(sampler_of("random", 143), brackets), seed)
+    first = {evaluation.trial.number: evaluation for evaluation in reversed(history.evaluations)}
+    started = [sum(e.bracket == number and e.rung == 0 for e in first.values()) for number in range(5)]
+    assert started == [bracket.rungs[0].n_trials for bracket in brackets]
+
+
+@pytest.mark.parametrize("n_candidates", [2, 4, 12])
+@pytest.mark.parametrize("seed", range(8))
+def test_every_bracket_that_started_has_a_trial_at_its_top(n_candidates, seed):
+    brackets = asynchronous_brackets(1, 81, 3, n_brackets=4, n_candidates=n_candidates)
+    history = run(lambda x, n: math.sin(1e4 * x * n), AshaScheduler(sampler_of("random", n_candidates), brackets), seed)
+    for number, bracket in enumerate(brackets):
+        amounts = [e.n_resources for e in history.evaluations if e.bracket == number]
+        assert not amounts or max(amounts) == bracket.rungs[-1].n_resources
+
+
+def test_the_sampler_sees_failures_of_amounts_that_are_not_trusted():
+    shown = []
+
+    class Spy(RandomSampler):
+        def suggest(self, history, rng):
+            shown.append([(o.evaluation.n_resources, o.status) for o in history.outcomes])
+            return super().suggest(history, rng)
+
+    space = Space.parse({"x": (0.0, 1.0)}, argument="param_distributions", tuple_is_range=True)
+    scheduler = AshaScheduler(Spy(space, []), asynchronous_brackets(1, 81, 3))
+    run(lambda x, n: math.nan if x > 0.8 else reversed_until_late(x, n), scheduler, 0)
+    assert {status for amount, status in shown[-1] if amount < 9} == {"failed"}
+    assert (81, "ok") in shown[-1]
 
 
 @pytest.mark.parametrize(("least", "most", "n"), [(1, 1, 5), (1, 3, 2), (1, 9, 1), (1, 81, 4)])

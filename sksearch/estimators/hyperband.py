@@ -137,10 +137,11 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     -----
     Brackets and rungs are those of Li et al. (2018), Algorithm 1; asynchronous promotion is that of
     Li et al. (2020), Algorithm 2, made safe against misleading early scores: of the places at the
-    top one in `factor` belongs to the first trials, and a rung is skipped once its scores have a
-    correlation below 0.5 with those of the highest rung that four of its trials have reached. The
-    units of resource spent are never more than `plan` says. The model is trained on the last score of
-    every trial, whatever its rung, as in Salinas et al. (2023).
+    top one in `factor` belongs to the first trials, and rungs are skipped up to the highest one whose
+    scores have a correlation below 0.5 (shrunk towards 0.7) with those of the highest rung that four of
+    its trials have reached. The units of resource spent are never more than `plan` says. The model is
+    trained on the last score of every trial, whatever its rung, as in Salinas et al. (2023), but for
+    scores in rungs that are skipped.
 
     References
     ----------
@@ -243,7 +244,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         list of dicts
             With `bracket`, `rung`, `n_trials` and `n_resources`, ready for `pandas.DataFrame`. With
             `schedule="async"` the trials of a rung are the most it may get; where early rungs mislead
-            a later one may get more, and the units of resource in all stay below those of the plan.
+            a later one may get more, and the units of resource in all never exceed those of the plan.
 
         Raises
         ------

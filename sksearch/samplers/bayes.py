@@ -143,8 +143,8 @@ class BayesSampler:
     Notes
     -----
     Matern-5/2 kernel with a lengthscale per column and Hamming distance for categories, fitted by
-    maximum a posteriori (`gp.regression`), with noise that is expected to be what the folds of a trial
-    differ in (`folds`); inputs warped where that explains more (`gp.warping`), scores by
+    maximum a posteriori (`gp.regression`), with noise that is expected to be what neither trial nor fold
+    explains of the scores (`folds`); inputs warped where that explains more (`gp.warping`), scores by
     `gp.transform`; acquisition averaged over imagined outcomes of pending trials
     (`gp.acquisition`), maximised over the mixed space (`gp.maximize`).
 
@@ -292,16 +292,16 @@ class BayesSampler:
         observed = _Observed.of(outcomes)
         if not observed.complete.any():
             outcomes, observed = history.outcomes, _Observed.of(history.outcomes)
-        data = points[observed.numbers]
-        key = data.tobytes() + observed.key
+        data, warp = points[observed.numbers], HalfRankWarp.fit(observed.scores)
+        noise = _expected_noise(outcomes, warp)
+        key = data.tobytes() + observed.key + np.float64(noise).tobytes()
         if self._fitted is None or self._fitted.key != key:
-            warp, groups = HalfRankWarp.fit(observed.scores), feature_groups(self.space.n_categories)
+            groups = feature_groups(self.space.n_categories)
             z, features = warp.transform(observed.scores), self._domain.features(data)
             extra = np.square(warp.deviations(observed.scores, observed.deviations))
             some, most = informative(z, _FIT_LIMIT), informative(z, _MODEL_LIMIT)
             # the cliff to a failure is no question of scale
             warped = self._warpable if len(z) >= _WARP_FROM and np.isfinite(observed.scores).all() else ()
-            noise = _expected_noise(outcomes, warp)
             hyperparameters = fit(features[some], groups, z[some], extra[some], warped=warped, expected_noise=noise)
             design = Design.of(features[most], groups, hyperparameters, extra[most])
             self._fitted = _Fitted(key, observed.numbers, observed.numbers[most], design)
@@ -330,8 +330,15 @@ class BayesSampler:
 
 
 def _expected_noise(outcomes: Sequence[Outcome], warp: HalfRankWarp) -> float:
-    """Variance of z that the folds lead to expect: of the mean over them, by what trial and fold do not explain."""
-    folds = FoldModel.of(outcomes)
+    """Variance of z that the folds lead to expect: of the mean over them, by what trial and fold do not explain.
+
+    Folds have other effects at other amounts of a resource: the highest that can be judged counts.
+    """
+    by_amount: dict[int, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_amount.setdefault(outcome.evaluation.n_resources or 0, []).append(outcome)
+    models = (FoldModel.of(by_amount[amount]) for amount in sorted(by_amount, reverse=True))
+    folds = next((model for model in models if model is not None), None)
     if folds is None or len(folds.effects) == 1:
         return EXPECTED_NOISE
     deviation = warp.in_good_half(math.sqrt(folds.variance / len(folds.effects)))

@@ -40,10 +40,10 @@ def scores_by_level(outcomes: Iterable[Outcome]) -> dict[int, dict[int, float]]:
 
 
 def least_trusted_level(levels: Levels) -> int | None:
-    """The lowest level from which on every one predicts the highest it can be compared with.
+    """The lowest level above all those that do not predict the highest they can be compared with.
 
     Level i is compared with the highest level that at least four of its trials have reached. It is
-    trusted where the correlation is at least 0.5, or where nothing can be said yet.
+    refuted where the shrunk `correlation` is below 0.5; a level of which nothing can be said is not.
 
     Parameters
     ----------
@@ -53,28 +53,23 @@ def least_trusted_level(levels: Levels) -> int | None:
     Returns
     -------
     int or None
-        None without any score.
+        None where no level is refuted.
 
     Examples
     --------
     >>> early = {trial: score for trial, score in enumerate([0.1, 0.2, 0.3, 0.4, 0.5])}
     >>> least_trusted_level({1: early, 3: early, 9: {1: 0.7, 2: 0.8, 3: 0.9, 4: 1.0}})
-    1
     >>> least_trusted_level({1: early, 3: early, 9: {1: 1.0, 2: 0.9, 3: 0.8, 4: 0.7}})
     9
     """
     ordered = sorted(levels)
-    if not ordered:
-        return None
-    trusted = ordered[-1]
     for position in range(len(ordered) - 2, -1, -1):
         low = levels[ordered[position]]
         shared = ((levels[high], low.keys() & levels[high].keys()) for high in reversed(ordered[position + 1 :]))
         compared = next(((high, both) for high, both in shared if len(both) >= FEWEST_PAIRS), None)
         if compared is not None and correlation(low, *compared) < _LEAST_CORRELATION:
-            return trusted
-        trusted = ordered[position]
-    return trusted
+            return ordered[position + 1]
+    return None
 
 
 def correlation(low: Mapping[int, float], high: Mapping[int, float], both: Iterable[int]) -> float:
@@ -85,7 +80,8 @@ def correlation(low: Mapping[int, float], high: Mapping[int, float], both: Itera
     the high level are regressed on those of the low one, and with slope b and residual variance s2 the
     correlation over a whole rung, the normal scores of which have variance 1, is
     :math:`r = b / \sqrt{b^2 + s^2}`. It is averaged with the prior on Fisher's scale,
-    :math:`\tanh[\{(n - 3) \operatorname{atanh} r + \operatorname{atanh} 0.7\} / (n - 2)]`.
+    :math:`\tanh[\{(n - 3) \operatorname{atanh} r + \operatorname{atanh} 0.7\} / (n - 2)]`. Equal scores at the
+    high level, of models that have learned nothing yet or all there is, say nothing: 0.7.
 
     Parameters
     ----------
@@ -108,11 +104,13 @@ def correlation(low: Mapping[int, float], high: Mapping[int, float], both: Itera
     position = {trial: place for place, trial in enumerate(low)}
     x = _normal_scores(np.array(list(low.values())))[[position[trial] for trial in trials]]
     y = _normal_scores(np.array([high[trial] for trial in trials]))
+    if np.ptp(y) == 0.0:
+        return _PRIOR_CORRELATION
     x, y = x - x.mean(), y - y.mean()
     spread = float(x @ x)
     slope = float(x @ y) / spread if spread else 0.0
     residual = float(np.square(y - slope * x).sum()) / (len(trials) - 2)
-    r = slope / math.sqrt(slope**2 + residual) if slope or residual else 0.0
+    r = slope / math.sqrt(slope**2 + residual)
     weight = len(trials) - 3
     r = math.copysign(min(abs(r), 1.0 - 1e-12), r)
     mean = (weight * math.atanh(r) + _PRIOR_PAIRS * math.atanh(_PRIOR_CORRELATION)) / (weight + _PRIOR_PAIRS)

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -336,6 +335,18 @@ class _RungState:
         return self.n_entered - self.n_told
 
 
+@dataclass(slots=True)
+class _Spent:
+    """What was started in a bracket, and at what cost."""
+
+    trials: list[int] = field(default_factory=list)
+    """Numbers, in the order of starting."""
+    resumed: int = 0
+    """Units of resource where promoted trials go on."""
+    from_scratch: int = 0
+    """Units of resource where they are fitted anew."""
+
+
 class _Ledger:
     """Rungs by (bracket, rung): a memo of a history, brought up to date by reading what is new in it."""
 
@@ -352,10 +363,11 @@ class _Ledger:
         self._n_outcomes = 0
         self._rungs: dict[tuple[int, int], _RungState] = {}
         self._levels: dict[int, dict[int, float]] = {}
+        self._trusted_at = 0
+        self._trusted: int | None = None
         self._last: dict[int, Evaluation] = {}
         self._succeeded: set[Evaluation] = set()
-        self.n_started: Counter[int] = Counter()
-        self.spent = self.spent_from_scratch = 0
+        self._spent: dict[int, _Spent] = {}
 
     def read(self, history: History) -> _Ledger:
         """Follow `history` up to now."""
@@ -367,12 +379,13 @@ class _Ledger:
             evaluation = evaluations[position]
             self.rung(evaluation.bracket, evaluation.rung).n_entered += 1
             number, amount = evaluation.trial.number, evaluation.n_resources or 0
-            self.spent += amount - self.reached(number)
-            self.spent_from_scratch += amount
+            spent = self.spent(evaluation.bracket)
+            spent.resumed += amount - self.reached(number)
+            spent.from_scratch += amount
             if number in self._last:
                 self.rung(evaluation.bracket, evaluation.rung - 1).promoted.add(number)
             else:
-                self.n_started[evaluation.bracket] += 1
+                spent.trials.append(number)
             self._last[number] = evaluation
         for position in range(self._n_outcomes, len(outcomes)):
             outcome = outcomes[position]
@@ -386,6 +399,10 @@ class _Ledger:
         self._n_evaluations, self._n_outcomes = len(evaluations), len(outcomes)
         return self
 
+    def spent(self, bracket: int) -> _Spent:
+        """What a bracket has had."""
+        return self._spent.setdefault(bracket, _Spent())
+
     def reached(self, number: int) -> int:
         """Resource that a trial was given so far, 0 before it was started."""
         return (self._last[number].n_resources or 0) if number in self._last else 0
@@ -395,9 +412,11 @@ class _Ledger:
         last = self._last.get(number)
         return last if last in self._succeeded else None
 
-    def trusted(self) -> int:
-        """The amount of resource from which on scores can be trusted; 0 where nothing speaks against any."""
-        return least_trusted_level(self._levels) or 0
+    def trusted(self) -> int | None:
+        """The amount of resource from which on scores can be trusted; None where nothing speaks against any."""
+        if self._trusted_at != self._n_outcomes:
+            self._trusted_at, self._trusted = self._n_outcomes, least_trusted_level(self._levels)
+        return self._trusted
 
     def rung(self, bracket: int, rung: int) -> _RungState:
         state = self._rungs.get((bracket, rung))
@@ -427,13 +446,16 @@ def _started(
     history: History,
     rng: np.random.Generator,
     *,
-    trusted: int,
+    trusted: int | None = None,
     rung: int = 0,
 ) -> Evaluation | None:
-    """A new trial, by a sampler that sees the scores from the `trusted` amount of resource up."""
+    """A new trial, by a sampler that sees failures, and the scores from the `trusted` amount of resource up."""
     seen = history
-    if trusted > brackets[0].rungs[0].n_resources:
-        seen = history.with_outcomes([o for o in history.outcomes if (o.evaluation.n_resources or 0) >= trusted])
+    if trusted is not None:
+        told = history.outcomes
+        seen = history.with_outcomes(
+            [o for o in told if o.status == "failed" or (o.evaluation.n_resources or 0) >= trusted]
+        )
     params = sampler.suggest(seen, rng)
     if params is None:
         return None
@@ -473,7 +495,7 @@ class HyperbandScheduler:
             bracket = self._unfilled(ledger)
             if bracket is None:
                 return None
-            evaluation = _started(self.sampler, bracket, self.brackets, history, rng, trusted=ledger.trusted())
+            evaluation = _started(self.sampler, bracket, self.brackets, history, rng)
             if evaluation is not None:
                 return evaluation
             promotion = self._promotion(ledger, exhausted=True)
@@ -520,8 +542,8 @@ class AshaScheduler:
     Each ask scans the rungs from the most resources down. Promotable are the best
     floor(n / factor) of the n complete trials of a rung that were not promoted yet, the best first;
     failed ones count in n and are never promoted. If there is none a new trial starts, while
-    candidates are left. Promotions of a rung are limited to `most_promotions`, so that no rung ever
-    has more trials than `brackets` says and `plan(brackets)` is the most that is spent.
+    candidates are left. Promotions of a rung are limited to `most_promotions`, so that
+    `plan(brackets)` is the most that is spent.
 
     The published algorithm runs until it is stopped; with a finite number of candidates it would
     end with the best of short rungs waiting for company that never comes. So when all candidates
@@ -531,16 +553,18 @@ class AshaScheduler:
 
     With several brackets a new trial joins one at random, in proportion to the places left in each.
 
-    With `robust` the published rule is not taken at its word that early scores tell of late ones:
+    Without `robust` that is all. With it the search does not take it on trust that early scores tell
+    of late ones:
 
-    - The first trials are *scouts*: they go to the top whatever their scores are, one for each
-      `factor` places there. The steps of scouts take turns with the others, at most half of what is spent.
-    - The scores of all trials that were scored at a low and at a high amount of resource are
-      compared (`fidelity.least_trusted_level`). Amounts that do not tell what comes are left out: new
-      trials start at the lowest one that does, the sampler sees no score from below it, and
-      nothing is promoted from there. So the search goes on as one of fewer, longer trials, down to one that
-      gives each the full amount. A rung may then have more trials than `brackets` says; the units
-      spent are never more than the plan's.
+    - The first trials of a bracket are *scouts*, one for each `factor` places at its top: they go there
+      whatever their scores are. Their steps take turns with the others, so that scouts have at most half of
+      what is spent before the end.
+    - Of all trials that were scored at a low and at a high amount of resource the scores are
+      correlated (`fidelity.least_trusted_level`). Where an amount does not tell what comes, new
+      trials start above it, the sampler sees no score of it or of less, and only scouts, and what ends a
+      bracket, are promoted from there. So the search goes on with fewer, longer trials, if need be with
+      full ones alone. A rung may then have more trials than `brackets` says; the units that a bracket
+      spends are never more than planned.
 
     >>> from sksearch.samplers.fixed import FixedSampler
     >>> scheduler = AshaScheduler(FixedSampler([{"C": 1}] * 17), asynchronous_brackets(1, 9, 3))
@@ -558,7 +582,7 @@ class AshaScheduler:
         """A promotion, else a new trial, else a promotion that ends a bracket."""
         ledger = self._ledger.read(history)
         trusted = self._trusted(ledger)
-        promotion = self._scout(ledger) or self._promotion(ledger, trusted)
+        promotion = self._scout(ledger, at_rest=False) or self._promotion(ledger, trusted)
         if promotion is None:
             places = self._places(ledger, trusted)
             if any(places):
@@ -567,7 +591,7 @@ class AshaScheduler:
                 evaluation = _started(self.sampler, bracket, self.brackets, history, rng, trusted=trusted, rung=rung)
                 if evaluation is not None:
                     return evaluation
-            promotion = self._last_promotion(ledger)
+            promotion = self._scout(ledger, at_rest=True) or self._last_promotion(ledger)
         return None if promotion is None else _promoted(promotion, self.brackets, history)
 
     def done(self, history: History) -> bool:
@@ -577,72 +601,72 @@ class AshaScheduler:
         return (
             not history.pending
             and not any(self._places(ledger, trusted))
-            and (self._scout(ledger) or self._promotion(ledger, trusted) or self._last_promotion(ledger)) is None
+            and self._scout(ledger, at_rest=True) is None
+            and self._promotion(ledger, trusted) is None
+            and self._last_promotion(ledger) is None
         )
 
-    @property
-    def n_scouts(self) -> int:
-        """Trials that go to the top whatever their scores are."""
-        climbs = [bracket for bracket in self.brackets if len(bracket.rungs) > 1]
-        return sum(math.floor(b.rungs[-1].n_trials / _exact(b.factor)) for b in climbs) if self.robust else 0
+    def n_scouts(self, bracket: int) -> int:
+        """Trials of a bracket that go to its top whatever their scores are."""
+        rungs, factor = self.brackets[bracket].rungs, self.brackets[bracket].factor
+        return math.floor(rungs[-1].n_trials / _exact(factor)) if self.robust and len(rungs) > 1 else 0
 
-    def _trusted(self, ledger: _Ledger) -> int:
-        return ledger.trusted() if self.robust else 0
+    def _trusted(self, ledger: _Ledger) -> int | None:
+        return ledger.trusted() if self.robust else None
 
-    def _first_rung(self, bracket: int, trusted: int) -> int:
+    def _first_rung(self, bracket: int, trusted: int | None) -> int:
         """The first rung of a bracket with scores that are trusted; the last one if there is none."""
         rungs = self.brackets[bracket].rungs
-        return next((i for i, rung in enumerate(rungs) if rung.n_resources >= trusted), len(rungs) - 1)
+        return next((i for i, rung in enumerate(rungs) if rung.n_resources >= (trusted or 0)), len(rungs) - 1)
 
-    def _places(self, ledger: _Ledger, trusted: int) -> list[int]:
+    def _places(self, ledger: _Ledger, trusted: int | None) -> list[int]:
         """Trials each bracket has still to start and can afford."""
         places = []
         for number, bracket in enumerate(self.brackets):
-            left = bracket.rungs[0].n_trials - ledger.n_started[number]
+            left = bracket.rungs[0].n_trials - len(ledger.spent(number).trials)
             places.append(left if self._affordable(ledger, number, self._first_rung(number, trusted)) else 0)
         return places
 
     def _affordable(self, ledger: _Ledger, number: int, rung: int, before: int = 0) -> bool:
-        """Whether the units suffice to take a trial from `before` to `rung`, and then one of each bracket to its top.
+        """Whether the units suffice to take a trial from `before` to `rung`, and then one to the top if none is there.
 
         Without `robust` the plan's numbers of trials, which are kept to then, see to it.
         """
         if not self.robust:
             return True
-        cost = plan(self.brackets)
-        amount = self.brackets[number].rungs[rung].n_resources
-        more, from_scratch = amount - before, amount
-        for other, bracket in enumerate(self.brackets):
-            if not ledger.rung(other, len(bracket.rungs) - 1).n_entered:
-                top = bracket.rungs[-1].n_resources
-                more += top - (amount if other == number else 0)
-                above = bracket.rungs[rung + 1 :] if other == number else bracket.rungs
-                from_scratch += sum(level.n_resources for level in above)
+        bracket, spent = self.brackets[number], ledger.spent(number)
+        budget = _budget(bracket)
+        steps = [level.n_resources for level in bracket.rungs[rung:]]
+        if ledger.rung(number, len(bracket.rungs) - 1).n_entered:
+            steps = steps[:1]
         return (
-            ledger.spent + more <= cost.n_resources
-            and ledger.spent_from_scratch + from_scratch <= cost.n_resources_from_scratch
+            spent.resumed + steps[-1] - before <= budget.n_resources
+            and spent.from_scratch + sum(steps) <= budget.n_resources_from_scratch
         )
 
     def _if_affordable(self, ledger: _Ledger, promotion: _Promotion) -> _Promotion | None:
         before = self.brackets[promotion.bracket].rungs[promotion.rung - 1].n_resources
         return promotion if self._affordable(ledger, promotion.bracket, promotion.rung, before) else None
 
-    def _scout(self, ledger: _Ledger) -> _Promotion | None:
-        """The next step of a scout, the earliest first, once the others have spent as much as all steps of scouts."""
-        n_scouts = self.n_scouts
-        spent = sum(ledger.reached(number) for number in range(n_scouts))
-        for scout in range(n_scouts):
-            paused = ledger.paused(scout)
-            if paused is None:
-                continue
-            rungs = self.brackets[paused.bracket].rungs[paused.rung :]
-            if len(rungs) > 1 and ledger.rung(paused.bracket, paused.rung + 1).n_entered < rungs[1].n_trials:
-                more = rungs[1].n_resources - rungs[0].n_resources
-                due = 2 * (spent + more) <= ledger.spent + more
-                return self._if_affordable(ledger, _Promotion(scout, paused.bracket, paused.rung + 1)) if due else None
+    def _scout(self, ledger: _Ledger, *, at_rest: bool) -> _Promotion | None:
+        """The next step of a scout, the earliest first, once the others have spent as much or have nothing to do."""
+        for number, bracket in enumerate(self.brackets):
+            spent = ledger.spent(number)
+            scouts = spent.trials[: self.n_scouts(number)]
+            for scout in scouts:
+                paused = ledger.paused(scout)
+                rungs = bracket.rungs[paused.rung :] if paused else ()
+                if paused is None or len(rungs) < 2:
+                    continue
+                promotion = self._if_affordable(ledger, _Promotion(scout, number, paused.rung + 1))
+                if promotion and ledger.rung(number, promotion.rung).n_entered < rungs[1].n_trials:
+                    more = rungs[1].n_resources - rungs[0].n_resources
+                    if at_rest or 2 * (sum(map(ledger.reached, scouts)) + more) <= spent.resumed + more:
+                        return promotion
+                    break
         return None
 
-    def _promotion(self, ledger: _Ledger, trusted: int) -> _Promotion | None:
+    def _promotion(self, ledger: _Ledger, trusted: int | None) -> _Promotion | None:
         """The published rule, over all brackets: the rung with the most resources first."""
         ladder = (
             (-bracket.rungs[rung + 1].n_resources, number, rung)
@@ -654,26 +678,34 @@ class AshaScheduler:
             factor = self.brackets[number].factor
             if len(state.promoted) < most_promotions(state.n_told, factor):
                 best = state.ranking[: math.floor(state.n_told / _exact(factor))]
-                for _, trial in best:
-                    if trial not in state.promoted:
-                        return self._if_affordable(ledger, _Promotion(trial, number, rung + 1))
+                trial = next((trial for _, trial in best if trial not in state.promoted), None)
+                if trial is not None and (found := self._if_affordable(ledger, _Promotion(trial, number, rung + 1))):
+                    return found
         return None
 
     def _last_promotion(self, ledger: _Ledger) -> _Promotion | None:
         """For a bracket at rest with nothing but scouts at the top: the best trial of its highest rung."""
-        n_scouts = self.n_scouts
         for number, bracket in enumerate(self.brackets):
             states = [ledger.rung(number, rung) for rung in range(len(bracket.rungs))]
-            chosen = any(trial >= n_scouts for _, trial in states[-1].ranking)
+            scouts = ledger.spent(number).trials[: self.n_scouts(number)]
+            chosen = any(trial not in scouts for _, trial in states[-1].ranking)
             if chosen or any(state.n_pending for state in states):
                 continue
             for rung in range(len(states) - 2, -1, -1):
                 state = states[rung]
                 if len(state.promoted) < bracket.rungs[rung + 1].n_trials:
-                    for _, trial in state.ranking:
-                        if trial not in state.promoted:
-                            return self._if_affordable(ledger, _Promotion(trial, number, rung + 1))
+                    trial = next((trial for _, trial in state.ranking if trial not in state.promoted), None)
+                    if trial is not None and (
+                        found := self._if_affordable(ledger, _Promotion(trial, number, rung + 1))
+                    ):
+                        return found
         return None
+
+
+@lru_cache(maxsize=64)
+def _budget(bracket: Bracket) -> Plan:
+    """What a bracket may cost by itself."""
+    return plan([bracket])
 
 
 def _draw(places: Sequence[int], rng: np.random.Generator) -> int:
