@@ -25,6 +25,7 @@ SCRIPTS = [
     ("regret/report.py", [], []),
     ("regret/cost.py", [], ["--trials", "20", "--tasks", "branin"]),
     ("regret/parallel.py", [], ["--trials", "16", *FEW]),
+    ("fidelity/simulate.py", [], ["--seeds", "1", "--curves", "late", "--workers", "4"]),
     ("regret/pruning.py", [], ["--folds", "30", "--seeds", "1", "--tasks", "decision tree"]),
 ]
 
