@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.samplers.fixed import FixedSampler
 from sksearch.samplers.random import RandomSampler
+from sksearch.schedulers.brackets import asynchronous_brackets, plan
 from sksearch.schedulers.fidelity import correlation, least_trusted_level, scores_by_level
-from sksearch.schedulers.hyperband import AshaScheduler, asynchronous_brackets, plan
+from sksearch.schedulers.hyperband import AshaScheduler
 from sksearch.space import Space
 from sksearch.trials import Evaluation, History, Outcome, Trial
 

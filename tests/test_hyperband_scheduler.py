@@ -14,10 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sksearch.samplers.fixed import FixedSampler
-from sksearch.schedulers.hyperband import (
-    AshaScheduler,
+from sksearch.schedulers.brackets import (
     Bracket,
-    HyperbandScheduler,
     Rung,
     asynchronous_brackets,
     most_promotions,
@@ -26,6 +24,7 @@ from sksearch.schedulers.hyperband import (
     rung_levels,
     synchronous_brackets,
 )
+from sksearch.schedulers.hyperband import AshaScheduler, HyperbandScheduler
 from sksearch.trials import Evaluation, History, Outcome
 
 ENDLESS = FixedSampler([{"x": 0}] * 2000)

@@ -19,14 +19,8 @@ from sksearch.resources import Resolved, final_fit, resolve_resource
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.samplers.protocol import Sampler
 from sksearch.samplers.random import RandomSampler
-from sksearch.schedulers.hyperband import (
-    AshaScheduler,
-    Bracket,
-    HyperbandScheduler,
-    asynchronous_brackets,
-    plan,
-    synchronous_brackets,
-)
+from sksearch.schedulers.brackets import Bracket, asynchronous_brackets, plan, synchronous_brackets
+from sksearch.schedulers.hyperband import AshaScheduler, HyperbandScheduler
 from sksearch.space import Space
 from sksearch.spool import Spool
 from sksearch.trials import History, Outcome

@@ -22,14 +22,9 @@ from threadpoolctl import threadpool_limits
 
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.samplers.random import RandomSampler
+from sksearch.schedulers.brackets import asynchronous_brackets, plan, synchronous_brackets
 from sksearch.schedulers.full import FullScheduler
-from sksearch.schedulers.hyperband import (
-    AshaScheduler,
-    HyperbandScheduler,
-    asynchronous_brackets,
-    plan,
-    synchronous_brackets,
-)
+from sksearch.schedulers.hyperband import AshaScheduler, HyperbandScheduler
 from sksearch.schedulers.protocol import Scheduler
 from sksearch.space import Space
 from sksearch.trials import History, Outcome

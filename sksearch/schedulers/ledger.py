@@ -1,0 +1,119 @@
+"""What a history says about rungs: who is in them, who was promoted, and what was spent."""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, field
+
+from sksearch.schedulers.fidelity import least_trusted_level, scores_by_level
+from sksearch.trials import Evaluation, History
+
+
+@dataclass(slots=True)
+class RungState:
+    """Who is in a rung."""
+
+    n_entered: int = 0
+    """Trials asked to run here."""
+    n_told: int = 0
+    """Those with an outcome, failed ones included."""
+    ranking: list[tuple[float, int]] = field(default_factory=list)
+    """(-score, trial number) of those that did not fail: the best first, ties to the earlier trial."""
+    promoted: set[int] = field(default_factory=set)
+    """Numbers of the trials asked to run in the next rung."""
+
+    @property
+    def n_pending(self) -> int:
+        """Trials that run here."""
+        return self.n_entered - self.n_told
+
+
+@dataclass(slots=True)
+class Spent:
+    """What was started in a bracket, and at what cost."""
+
+    trials: list[int] = field(default_factory=list)
+    """Numbers, in the order of starting."""
+    resumed: int = 0
+    """Units of resource where promoted trials go on."""
+    from_scratch: int = 0
+    """Units of resource where they are fitted anew."""
+
+
+class Ledger:
+    """Rungs by (bracket, rung): a memo of a history, brought up to date by reading what is new in it."""
+
+    def __init__(self) -> None:
+        self._forget(None)
+
+    def __reduce__(self) -> tuple[type[Ledger], tuple[()]]:
+        """Copies and pickles start empty: a memo can always be made again."""
+        return Ledger, ()
+
+    def _forget(self, history: History | None) -> None:
+        self._history = history
+        self._n_evaluations = 0
+        self._n_outcomes = 0
+        self._rungs: dict[tuple[int, int], RungState] = {}
+        self._levels: dict[int, dict[int, float]] = {}
+        self._trusted_at = 0
+        self._trusted: int | None = None
+        self._last: dict[int, Evaluation] = {}
+        self._succeeded: set[Evaluation] = set()
+        self._spent: dict[int, Spent] = {}
+
+    def read(self, history: History) -> Ledger:
+        """Follow `history` up to now."""
+        evaluations, outcomes = history.evaluations, history.outcomes
+        behind = self._n_evaluations <= len(evaluations) and self._n_outcomes <= len(outcomes)
+        if history is not self._history or not behind:
+            self._forget(history)
+        for position in range(self._n_evaluations, len(evaluations)):
+            evaluation = evaluations[position]
+            self.rung(evaluation.bracket, evaluation.rung).n_entered += 1
+            number, amount = evaluation.trial.number, evaluation.n_resources or 0
+            spent = self.spent(evaluation.bracket)
+            spent.resumed += amount - self.reached(number)
+            spent.from_scratch += amount
+            if number in self._last:
+                self.rung(evaluation.bracket, evaluation.rung - 1).promoted.add(number)
+            else:
+                spent.trials.append(number)
+            self._last[number] = evaluation
+        for position in range(self._n_outcomes, len(outcomes)):
+            outcome = outcomes[position]
+            state = self.rung(outcome.evaluation.bracket, outcome.evaluation.rung)
+            state.n_told += 1
+            if outcome.status == "ok":
+                insort(state.ranking, (-outcome.score, outcome.evaluation.trial.number))
+                self._succeeded.add(outcome.evaluation)
+        for amount, scores in scores_by_level(outcomes[self._n_outcomes :]).items():
+            self._levels.setdefault(amount, {}).update(scores)
+        self._n_evaluations, self._n_outcomes = len(evaluations), len(outcomes)
+        return self
+
+    def spent(self, bracket: int) -> Spent:
+        """What a bracket has had."""
+        return self._spent.setdefault(bracket, Spent())
+
+    def reached(self, number: int) -> int:
+        """Resource that a trial was given so far, 0 before it was started."""
+        return (self._last[number].n_resources or 0) if number in self._last else 0
+
+    def paused(self, number: int) -> Evaluation | None:
+        """Where a trial waits; None while it runs, when it failed, and before it was started."""
+        last = self._last.get(number)
+        return last if last in self._succeeded else None
+
+    def trusted(self) -> int | None:
+        """The amount of resource from which on scores can be trusted; None where nothing speaks against any."""
+        if self._trusted_at != self._n_outcomes:
+            self._trusted_at, self._trusted = self._n_outcomes, least_trusted_level(self._levels)
+        return self._trusted
+
+    def rung(self, bracket: int, rung: int) -> RungState:
+        """Who is in a rung."""
+        state = self._rungs.get((bracket, rung))
+        if state is None:
+            state = self._rungs[bracket, rung] = RungState()
+        return state
