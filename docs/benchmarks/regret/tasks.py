@@ -32,7 +32,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler
 from sklearn.svm import SVC, SVR
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier
 
 Params = dict[str, Any]
 Branch = dict[str, Any]
@@ -452,6 +452,40 @@ DEVELOPMENT = {
             178,
             "accuracy",
         ),
+    ),
+    # scores that are mostly luck: single trees
+    "tree wine": Task(
+        {
+            "max_depth": (1, 20),
+            "min_samples_leaf": (1, 40, LOG),
+            "min_samples_split": (2, 60, LOG),
+            "max_features": (0.05, 1.0),
+            "ccp_alpha": (1e-5, 1e-1, LOG),
+            "criterion": ["gini", "entropy"],
+            "splitter": ["best", "random"],
+        },
+        CrossValidated(DecisionTreeClassifier(), "wine", 178, "neg_log_loss"),
+    ),
+    "tree friedman": Task(
+        {
+            "max_depth": (1, 20),
+            "min_samples_leaf": (1, 40, LOG),
+            "max_features": (0.05, 1.0),
+            "ccp_alpha": (1e-5, 1e1, LOG),
+            "splitter": ["best", "random"],
+        },
+        CrossValidated(DecisionTreeRegressor(), "friedman1", 400, "r2"),
+    ),
+    "extra tree digits": Task(
+        {
+            "max_depth": (1, 20),
+            "min_samples_leaf": (1, 40, LOG),
+            "max_features": (0.05, 1.0),
+            "min_impurity_decrease": (1e-6, 1e-1, LOG),
+            "criterion": ["gini", "entropy"],
+            "class_weight": [None, "balanced"],
+        },
+        CrossValidated(ExtraTreeClassifier(), "digits", 600, "neg_log_loss"),
     ),
 }
 
