@@ -346,6 +346,7 @@ class Desk:
         rule_of: RuleOf | None = None,
         speculate: bool = True,
         stop: Stop | None = None,
+        after_each: Callable[[History], None] | None = None,
     ) -> None:
         if rule_of is not None and not delivery.adaptive:
             raise ValueError("a rule decides by outcomes, and Delivery.fixed() waits for none; use Delivery.in_order.")
@@ -359,6 +360,7 @@ class Desk:
         self._speculate = speculate
         self._rule_at: tuple[int, FoldRule | None] = (-1, None)
         self._stop = stop
+        self._after_each = after_each
         self._jobs: deque[Job] = deque()
         self._under_way: dict[Evaluation, UnderWay] = {}
         self._complete: dict[Evaluation, Outcome] = {}
@@ -504,6 +506,8 @@ class Desk:
     def _tell(self, outcome: Outcome) -> None:
         self._history.told(outcome)
         _logger.debug("told: trial %d, %s, score %r", outcome.evaluation.trial.number, outcome.status, outcome.score)
+        if self._after_each is not None:
+            self._after_each(self._history)
         if self._stop is not None:
             reason = self._stop(self._history)
             self.stop_reason = self.stop_reason or reason

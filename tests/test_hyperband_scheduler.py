@@ -307,6 +307,46 @@ def test_asks_are_a_function_of_the_history(scheduler, **search):
     assert Replay(copy.deepcopy(scheduler), **search, forget=True).run().asks == plain.asks
 
 
+@settings(max_examples=150, deadline=None)
+@given(scheduler=synchronous() | asynchronous(), **SEARCHES)
+def test_no_trial_is_promoted_whose_models_were_dropped(scheduler, **search):
+    search["p_fail"] = 0.0
+    replay = Replay(scheduler, **search)
+    tell, dropped = replay.tell, set()
+
+    def told(evaluation):
+        tell(evaluation)
+        dropped.update({e.trial.number for e in replay.asks} - scheduler.unfinished(replay.history))
+
+    def asked():
+        evaluation = Replay.ask(replay)
+        assert evaluation is None or evaluation.trial.number not in dropped
+        return evaluation
+
+    replay.tell, replay.ask = told, asked
+    replay.run()
+    assert scheduler.unfinished(replay.history) <= {e.trial.number for e in replay.asks}
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "make"), [(AshaScheduler, asynchronous_brackets), (HyperbandScheduler, synchronous_brackets)]
+)
+def test_no_more_than_a_share_of_each_rung_is_kept(scheduler, make):
+    brackets = make(1, 81, 3)
+    replay = Replay(scheduler(ENDLESS, brackets), seed=1)
+    replay.score = lambda evaluation: float(np.random.default_rng(evaluation.trial.number).random())  # early is late
+    kept, tell = [], replay.tell
+
+    def told(evaluation):
+        tell(evaluation)
+        kept.append(len(replay.scheduler.unfinished(replay.history)))
+
+    replay.tell = told
+    replay.run()
+    assert len(replay.history.trials) == 143
+    assert max(kept) <= sum(rung.n_trials for bracket in brackets for rung in bracket.rungs[:-1]) / 3
+
+
 def test_one_scheduler_can_follow_two_histories():
     scheduler = AshaScheduler(ENDLESS, asynchronous_brackets(1, 9, 3))
     first = Replay(scheduler, seed=1).run()

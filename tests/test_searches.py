@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -733,6 +734,35 @@ def test_asynchronous_promotion_stays_within_the_plan() -> None:
     assert all(ran[rung] <= most[rung] for rung in ran)
     assert search.cv_results_["n_resources"].max() == 27
     assert search.cv_results_["status"][search.best_index_] == "ok"
+    reached: Counter[int] = Counter()
+    for row in search.history_:
+        reached[row["trial"]] = max(reached[row["trial"]], row["n_resources"])
+    assert len(Counting.calls) == 2 * reached.total()  # nothing was trained twice
+
+
+@pytest.mark.parametrize(("schedule", "share"), [("async", 0.4), ("hyperband", 0.25)])
+def test_models_are_kept_of_trials_that_may_go_on_only(
+    schedule: str, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kept: list[int] = []
+
+    def score(estimator: Any, X: Any, y: Any) -> float:
+        kept.append(len(list(tmp_path.rglob("trial-*.pkl"))))
+        return float(estimator.score(X, y))
+
+    search = HyperbandSearchCV(
+        SGDClassifier(random_state=0),
+        {"alpha": loguniform(1e-6, 1e-1)},
+        max_resources=27,
+        schedule=schedule,
+        scoring=score,
+        cv=2,
+        random_state=0,
+    ).fit(X, Y)
+    assert len(search.cv_results_["params"]) == 49
+    assert 2 < max(kept) <= share * 49 * 2
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_refit_trains_as_the_top_rung_did() -> None:

@@ -86,6 +86,8 @@ class Plan:
     """Says when the remaining folds of a trial are not run; None: never."""
     stop: Stop | None = None
     """Says, after each outcome, why the search is to end; None: it runs to its end."""
+    after_each: Callable[[History], None] | None = None
+    """Called after each outcome, in the main process."""
 
     @property
     def n_fits_known(self) -> bool:
@@ -184,6 +186,7 @@ class SearchCV(BaseSearchCV):
             rule_of=plan.rule_of,
             speculate=self.error_score != "raise",
             stop=plan.stop,
+            after_each=plan.after_each,
         )
         task_ids = {"next": 0}
 

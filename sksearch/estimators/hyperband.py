@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -276,23 +277,25 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         brackets = self._brackets(resolved)
         n_candidates = sum(bracket.rungs[0].n_trials for bracket in brackets)
         sampler = self._sampler(space, problem, n_candidates)
-        scheduler = AshaScheduler if self.schedule == "async" else HyperbandScheduler
+        scheduler = (AshaScheduler if self.schedule == "async" else HyperbandScheduler)(sampler, brackets)
+        spool = Spool()
         entropy = seed_of(self.random_state)
         self.resource_ = resolved.growth.resource
         self.min_resources_, self.max_resources_ = resolved.min_resources, resolved.max_resources
         self.brackets_ = _table(brackets)
         self.n_resources_ = sorted({row["n_resources"] for row in self.brackets_})
         return Plan(
-            scheduler=scheduler(sampler, brackets),
+            scheduler=scheduler,
             delivery=self._delivery(problem, self.random_state),
             entropy=entropy,
             n_candidates=n_candidates,
             n_fits=plan(brackets).n_evaluations * problem.n_splits,
             searched=self.param_distributions,
+            after_each=_DropFinished(scheduler, spool, problem.n_splits) if resolved.growth.resumes else None,
             growing=Growing(
                 growth=resolved.growth,
                 max_resources=resolved.max_resources,
-                spool=Spool(),
+                spool=spool,
                 groups=problem.split_params.get("groups"),
                 classes=classes,
                 entropy=entropy,
@@ -376,6 +379,24 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             seed=seed,
             classes=growing.classes,
         )
+
+
+@dataclass(slots=True)
+class _DropFinished:
+    """After each outcome: drop the paused models of trials that will not go on."""
+
+    scheduler: AshaScheduler | HyperbandScheduler
+    spool: Spool
+    n_folds: int
+    _kept: set[int] = field(default_factory=set)
+    """Trials that models are kept of."""
+
+    def __call__(self, history: History) -> None:
+        unfinished = self.scheduler.unfinished(history)
+        for number in (self._kept | {history.outcomes[-1].evaluation.trial.number}) - unfinished:
+            for fold in range(self.n_folds):
+                self.spool.discard(number, fold)
+        self._kept = unfinished
 
 
 def _n_rows(part: Any) -> int:

@@ -111,6 +111,15 @@ class HyperbandScheduler:
             not history.pending and self._unfilled(ledger) is None and self._promotion(ledger, exhausted=False) is None
         )
 
+    def unfinished(self, history: History) -> set[int]:
+        """Numbers of the trials that run or may yet be promoted: their models are still needed."""
+        ledger = self._ledger.read(history)
+        numbers = {evaluation.trial.number for evaluation in history.pending}
+        for number, bracket in enumerate(self.brackets):
+            for rung, above in enumerate(bracket.rungs[1:]):
+                numbers |= ledger.rung(number, rung).waiting(above.n_trials)
+        return numbers
+
     def _unfilled(self, ledger: Ledger) -> int | None:
         for number, bracket in enumerate(self.brackets):
             if ledger.rung(number, 0).n_entered < bracket.rungs[0].n_trials:
@@ -209,6 +218,29 @@ class AshaScheduler:
             and self._promotion(ledger, trusted) is None
             and self._last_promotion(ledger) is None
         )
+
+    def unfinished(self, history: History) -> set[int]:
+        """Numbers of the trials that run or may yet be promoted: their models are still needed.
+
+        A trial in no beginning of its rung that the rung could still promote from is none of them. The
+        rungs are taken as full as they can get: with every trial that is still to start, and every promotion.
+        """
+        ledger = self._ledger.read(history)
+        numbers = {evaluation.trial.number for evaluation in history.pending}
+        for number, bracket in enumerate(self.brackets):
+            started = ledger.spent(number).trials
+            scouts = started[: self.n_scouts(number)]
+            numbers.update(scout for scout in scouts if ledger.paused(scout))
+            to_start = max(0, bracket.rungs[0].n_trials - len(started))
+            promotions = n_promoted = 0
+            for rung in range(len(bracket.rungs) - 1):
+                state = ledger.rung(number, rung)
+                n_trials = state.n_entered - n_promoted + to_start + promotions
+                numbers |= state.waiting(math.floor(n_trials / exact(bracket.factor)), at_least=1)
+                n_promoted = len(state.promoted)
+                # scouts, and what ends a bracket, are promoted beyond the limit
+                promotions = most_promotions(n_trials, bracket.factor) + len(scouts) + 1
+        return numbers
 
     def n_scouts(self, bracket: int) -> int:
         """Trials of a bracket that go to its top whatever their scores are."""

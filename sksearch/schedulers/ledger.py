@@ -27,6 +27,16 @@ class RungState:
         """Trials that run here."""
         return self.n_entered - self.n_told
 
+    def waiting(self, best: int, *, at_least: int = 0) -> set[int]:
+        """Trials among the `best` ones that were not promoted; the first `at_least` of those in any case."""
+        kept: set[int] = set()
+        for position, (_, trial) in enumerate(self.ranking):
+            if position >= best and len(kept) >= at_least:
+                break
+            if trial not in self.promoted:
+                kept.add(trial)
+        return kept
+
 
 @dataclass(slots=True)
 class Spent:
