@@ -26,6 +26,7 @@ SCRIPTS = [
     ("regret/cost.py", [], ["--trials", "20", "--tasks", "branin"]),
     ("regret/parallel.py", [], ["--trials", "16", *FEW]),
     ("fidelity/simulate.py", [], ["--seeds", "1", "--curves", "late", "--workers", "4"]),
+    ("fidelity/paused.py", [], ["--trees", "9", "--rows", "300"]),
     ("regret/pruning.py", [], ["--folds", "30", "--seeds", "1", "--tasks", "decision tree"]),
 ]
 

@@ -222,24 +222,26 @@ class AshaScheduler:
     def unfinished(self, history: History) -> set[int]:
         """Numbers of the trials that run or may yet be promoted: their models are still needed.
 
-        A trial in no beginning of its rung that the rung could still promote from is none of them. The
-        rungs are taken as full as they can get: with every trial that is still to start, and every promotion.
+        That is a share of each rung, taken as full as it can still get with the candidates and the units of
+        resource that are left.
         """
         ledger = self._ledger.read(history)
         numbers = {evaluation.trial.number for evaluation in history.pending}
         for number, bracket in enumerate(self.brackets):
-            started = ledger.spent(number).trials
-            scouts = started[: self.n_scouts(number)]
+            spent = ledger.spent(number)
+            scouts = spent.trials[: self.n_scouts(number)]
             numbers.update(scout for scout in scouts if ledger.paused(scout))
-            to_start = max(0, bracket.rungs[0].n_trials - len(started))
-            promotions = n_promoted = 0
-            for rung in range(len(bracket.rungs) - 1):
+            units = _budget(bracket).n_resources - spent.resumed
+            to_start = max(0, bracket.rungs[0].n_trials - len(spent.trials))
+            to_promote = reached = 0
+            for rung, level in enumerate(bracket.rungs[:-1]):
                 state = ledger.rung(number, rung)
-                n_trials = state.n_entered - n_promoted + to_start + promotions
+                more = min(to_start + to_promote, units // (level.n_resources - reached))
+                n_trials, reached = state.n_entered + more, level.n_resources
                 numbers |= state.waiting(math.floor(n_trials / exact(bracket.factor)), at_least=1)
-                n_promoted = len(state.promoted)
                 # scouts, and what ends a bracket, are promoted beyond the limit
-                promotions = most_promotions(n_trials, bracket.factor) + len(scouts) + 1
+                most = most_promotions(n_trials, bracket.factor) + len(scouts) + 1
+                to_promote = max(0, most - len(state.promoted))
         return numbers
 
     def n_scouts(self, bracket: int) -> int:
