@@ -1,6 +1,6 @@
-r"""Log expected improvement, with and without pending evaluations.
+r"""Log expected improvement over a noisy incumbent, with and without pending evaluations.
 
-Notation: m queries, n observations, p features, s imagined outcomes of the pending evaluations.
+Notation: m queries, n observations, p features, s imagined functions.
 phi, Phi density and distribution function of the standard normal ·
 h(z) = phi(z) + z Phi(z), so that the expected improvement over `best` is sd * h((mean - best) / sd)
 """
@@ -65,51 +65,52 @@ def log_h(z: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, slots=True)
 class LogExpectedImprovement:
-    r"""Logarithm of the expected improvement, averaged over imagined outcomes of pending evaluations.
+    r"""Logarithm of the expected improvement over the best of the known points, averaged over what their values may be.
 
-    Outcome :math:`j` of the s imagined ones changes the posterior mean and the incumbent; the
-    posterior variance is the same for all. The value is
-    :math:`\log \frac1s \sum_j \mathrm{EI}(x \mid \text{outcome } j)` (Snoek, Larochelle and Adams,
-    2012, Section 3.2). Without pending evaluations s = 1.
+    Observations are noisy, so it is not known which point is the best, and how good it is; and of a
+    pending one nothing was observed. So the values of the function at these points are drawn jointly
+    from the posterior. Draw :math:`j` of the s changes the posterior mean and has an incumbent of its
+    own, its largest value; the posterior variance is the same for all. The value is
+    :math:`\log \frac1s \sum_j \mathrm{EI}(x \mid \text{draw } j)` (Letham, Karrer, Ottoni and Bakshy,
+    2019, Equation 5). Without noise and pending points it is the plain one.
+
+    References
+    ----------
+    B. Letham, B. Karrer, G. Ottoni, E. Bakshy (2019): Constrained Bayesian optimization with noisy
+    experiments. Bayesian Analysis 14(2).
 
     Examples
     --------
     >>> from sksearch.gp.regression import Design, Hyperparameters
     >>> X, groups, y = np.array([[0.1], [0.5], [0.8]]), np.array([0]), np.array([-1.0, 0.0, 1.0])
     >>> process = Design.of(X, groups, Hyperparameters(np.array([0.5]), 1e-4)).given(y)
-    >>> acquisition = LogExpectedImprovement.of(process, best=1.0)
+    >>> acquisition = LogExpectedImprovement.of(process, X, np.zeros((3, 1)))
     >>> acquisition(np.array([[0.3], [0.9]])).round(1).tolist()
     [-41.7, -1.9]
     """
 
     process: GaussianProcess
-    """Conditioned on the observations and, below them, on the pending ones."""
+    """Conditioned on the observations and, below them, on the values of the function that were drawn."""
     weights: Array
-    """(n, s) A^-1 (y - mean), one column per imagined outcome."""
+    """(n, s) A^-1 (y - mean), one column per draw."""
     best: Array
     """(s,) incumbents."""
 
     @classmethod
-    def of(
-        cls, process: GaussianProcess, best: float, pending: Array | None = None, normals: Array | None = None
-    ) -> LogExpectedImprovement:
-        """The acquisition given observations with maximum `best`, and pending evaluations.
+    def of(cls, process: GaussianProcess, known: Array, normals: Array) -> LogExpectedImprovement:
+        """The acquisition over the best of the known points.
 
         Parameters
         ----------
         process : GaussianProcess
-        best : float
-        pending : (k, p) array, optional
-            Features of the pending evaluations.
-        normals : (k, s) array, optional
-            Standard normal draws that become the imagined outcomes. Not given, the posterior mean
-            is imagined for each ("kriging believer").
+        known : (k, p) array
+            Features of the evaluated points that may be the best, and of the pending ones.
+        normals : (k, s) array
+            Standard normal draws that become values of the function there; zeros for the posterior
+            mean ("kriging believer").
         """
-        if pending is None or len(pending) == 0:
-            return cls(process, process.weights[:, None], np.array([best]))
-        draws = np.zeros((len(pending), 1)) if normals is None else normals
-        extended, outcomes = process.extend(pending, draws)
-        return cls(extended, extended.weights, np.maximum(best, outcomes.max(axis=0)))
+        extended, values = process.extend(known, normals)
+        return cls(extended, extended.weights, values.max(axis=0))
 
     def __call__(self, features: Array) -> Array:
         """Values (m,) at (m, p) features."""
@@ -148,7 +149,7 @@ class WhereFeasible:
     >>> from sksearch.gp.regression import Design, Hyperparameters
     >>> X = np.array([[0.1], [0.4], [0.9]])
     >>> design = Design.of(X, np.array([0]), Hyperparameters(np.array([0.5]), noise_variance=0.1))
-    >>> improvement = LogExpectedImprovement.of(design.given(np.array([-1.0, 0.0, 1.0])), best=1.0)
+    >>> improvement = LogExpectedImprovement.of(design.given(np.array([-1.0, 0.0, 1.0])), X, np.zeros((3, 1)))
     >>> acquisition = WhereFeasible(improvement, design.given(np.array([1.0, 1.0, -1.0])))
     >>> (improvement(X) - acquisition(X)).round(2).tolist()  # what the failure at 0.9 costs
     [0.01, 0.02, 3.56]

@@ -205,23 +205,22 @@ class GaussianProcess:
         return self.mean + self.whitened.T @ at.half, at.variance()
 
     def extend(self, queries: Array, normals: Array) -> tuple[GaussianProcess, Array]:
-        """Condition on imagined observations at (m, p) features.
+        """Condition on imagined values of the latent function at (m, p) features.
 
-        With the predictive distribution N(mean, C C') of the noisy observations there, standard
-        normal `normals` (m, s) stand for the s imagined outcomes mean + C normals. Appending rows
-        to the factor, C is its new diagonal block and `normals` the new rows of L^-1 (y - mean):
-        no solve is needed.
+        With its posterior distribution N(mean, C C') there, standard normal `normals` (m, s) stand
+        for the s imagined draws mean + C normals. Appending rows without noise to the factor, C is
+        its new diagonal block and `normals` the new rows of L^-1 (y - mean): no solve is needed.
 
         Returns
         -------
         process : GaussianProcess
-            Its `whitened` is (n + m, s): one column per imagined outcome.
-        outcomes : (m, s) array
+            Its `whitened` is (n + m, s): one column per draw.
+        values : (m, s) array
         """
-        n, design = len(self.whitened), self.design.append(queries)
+        n, design = len(self.whitened), self.design.append(queries, -self.design.hyperparameters.noise_variance)
         whitened = np.vstack([np.repeat(self.whitened[:, None], normals.shape[1], axis=1), normals])
-        outcomes = self.mean + design.factor[n:] @ whitened
-        return GaussianProcess(design, self.mean, whitened), outcomes
+        values = self.mean + design.factor[n:] @ whitened
+        return GaussianProcess(design, self.mean, whitened), values
 
 
 def log_prior(theta: Array, n_columns: int, expected_noise: float = EXPECTED_NOISE) -> tuple[float, Array]:

@@ -33,9 +33,11 @@ from sksearch.trials import History, Outcome, Params
 _ENUMERATED = 4096
 """Largest finite space of which every point is scored."""
 _IMAGINED = 32
-"""Outcomes imagined for the pending trials, a power of 2."""
+"""Functions drawn at the best and at the pending trials, a power of 2."""
+_CONTENDERS = 16
+"""Trials among which the best one is, by their scores."""
 _MOST_IMAGINED = 16
-"""Above this many pending trials their posterior mean stands for their outcomes."""
+"""Above this many pending trials their posterior mean stands for their values."""
 _FEWEST_FAILURES, _SHARE_OF_FAILURES = 5, 0.1
 """From which number and which share on there is something to learn of where trials fail."""
 _LABEL_NOISE = 0.1
@@ -248,11 +250,13 @@ class BayesSampler:
         rng: np.random.Generator,
     ) -> Array | None:
         numbers = model.observed.numbers
-        normals = None
-        if 0 < len(pending) <= _MOST_IMAGINED:
-            normals = ndtri(uniform_points(_IMAGINED, len(pending), rng)).T
-        best = float(model.z[model.observed.complete].max())
-        improvement = LogExpectedImprovement.of(model.process, best, domain.features(pending), normals)
+        complete = np.flatnonzero(model.observed.complete)
+        order = np.argsort(-model.z[complete], kind="stable")
+        known = np.vstack([points[numbers[complete[order[:_CONTENDERS]]]], pending])
+        drawn = len(known) if len(pending) <= _MOST_IMAGINED else len(known) - len(pending)
+        normals = np.zeros((len(known), _IMAGINED))
+        normals[:drawn] = ndtri(uniform_points(_IMAGINED, drawn, rng)).T
+        improvement = LogExpectedImprovement.of(model.process, domain.features(known), normals)
         labels = self._labels(model, points)
         acquisition = improvement if labels is None else WhereFeasible(improvement, labels)
         if fresh is not None:

@@ -59,7 +59,8 @@ def random_problem(
     lengthscales = np.exp(rng.uniform(np.log(0.2), np.log(2.0), d))
     groups = feature_groups(domain.n_categories)
     process = Design.of(domain.features(known), groups, Hyperparameters(lengthscales, noise)).given(y)
-    return LogExpectedImprovement.of(process, float(y.max())), known, known[np.argsort(-y)[:5]]
+    acquisition = LogExpectedImprovement(process, process.weights[:, None], np.array([y.max()]))
+    return acquisition, known, known[np.argsort(-y)[:5]]
 
 
 def all_points(domain: Domain) -> np.ndarray:
@@ -151,7 +152,7 @@ def test_a_near_duplicate_of_a_known_point_is_not_returned() -> None:
     y = -np.square(known - incumbent).sum(axis=1) * 50
     y[0] -= 1e-4
     process = Design.of(known, np.arange(2), Hyperparameters(np.array([0.5, 0.5]), 1e-6)).given(y)
-    acquisition = LogExpectedImprovement.of(process, float(y.max()))
+    acquisition = LogExpectedImprovement(process, process.weights[:, None], np.array([y.max()]))
     for seed in range(10):
         point = maximize(acquisition, domain, known, known[:5], np.random.default_rng(seed))
         assert point is not None
