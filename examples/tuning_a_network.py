@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -310,7 +311,9 @@ def plot_workers(histories: dict[str, Any], passes: int) -> Any:
 
 
 def save_figures(histories: dict[str, Any], passes: int, folder: Path) -> None:
-    """Draw the figures into a folder, which is made if it is not there."""
+    """Draw the figures into a folder, which is made if it is not there; 64 colours make small files."""
+    from PIL import Image  # a requirement of matplotlib
+
     folder.mkdir(parents=True, exist_ok=True)
     figures = (
         plot_incumbent(histories),
@@ -318,7 +321,9 @@ def save_figures(histories: dict[str, Any], passes: int, folder: Path) -> None:
         plot_workers(histories, passes),
     )
     for figure, name in zip(figures, FIGURES, strict=True):
-        figure.savefig(folder / name, dpi=110)
+        pixels = io.BytesIO()
+        figure.savefig(pixels, format="png", dpi=110)
+        Image.open(pixels).convert("RGB").quantize(64).save(folder / name, optimize=True)
         print(folder / name)
 
 
