@@ -581,6 +581,26 @@ def test_results_of_adaptive_searches_have_their_columns(kind: str) -> None:
     assert all(type(value) is float for value in search.best_params_.values())
 
 
+def test_the_history_of_hyperband_has_an_entry_for_each_resource_a_trial_reached() -> None:
+    search = HyperbandSearchCV(
+        SGDClassifier(random_state=0), {"alpha": loguniform(1e-6, 1e-1)}, max_resources=9, cv=2, random_state=0
+    ).fit(X, Y)
+    results = search.cv_results_
+    frame = pd.DataFrame(search.history_)
+    assert set(frame["trial"]) == set(range(len(results["params"])))
+    for number, rows in frame.groupby("trial"):
+        rungs = range(rows["rung"].iloc[0], rows["rung"].iloc[0] + len(rows))
+        assert rows["rung"].tolist() == list(rungs)
+        assert rows["n_resources"].tolist() == [search.n_resources_[rung] for rung in rungs]
+        assert np.all(rows["end_time"] >= rows["start_time"])
+        assert np.all(rows["start_time"].to_numpy()[1:] >= rows["end_time"].to_numpy()[:-1])
+        last = rows.iloc[-1]
+        assert last["score"] == results["mean_test_score"][number]
+        assert (last["n_resources"], last["rung"]) == (results["n_resources"][number], results["iter"][number])
+        assert (last["start_time"], last["end_time"]) == (results["start_time"][number], results["end_time"][number])
+        assert last["param_alpha"] == results["params"][number]["alpha"]
+
+
 def test_the_surrogates_view_is_near_the_scores_it_has_seen() -> None:
     results = BayesSearchCV(SVC(), C, n_iter=20, cv=3, random_state=0).fit(X, Y).cv_results_
     distance = np.abs(results["posterior_mean_test_score"] - results["mean_test_score"])

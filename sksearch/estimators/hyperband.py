@@ -110,7 +110,10 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     best_index_ : int
         Its row in `cv_results_`.
     history_ : list of dicts
-        Every evaluation at every resource in the order of completion, ready for `pandas.DataFrame`.
+        Every evaluation at every resource in the order of completion, ready for `pandas.DataFrame`:
+        `trial` (its row in `cv_results_`), `n_resources`, `rung`, `bracket`, `status`, `score`,
+        `n_splits_done`, `fit_time` and `score_time` (summed over the folds), `start_time` (when its first
+        fold was sent to a worker), `end_time`, and the parameters as `param_...`.
     brackets_ : list of dicts
         What `plan` shows: one row a rung.
     n_resources_ : list of int
