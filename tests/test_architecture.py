@@ -29,7 +29,7 @@ PACKAGE = ROOT / "sksearch"
 
 # Lowest first; a part may import parts of lower lines and itself, never its neighbours.
 LAYERS = (
-    ("_sklearn", "gp", "laststep", "scratch", "selection", "trials", "warmstarts"),
+    ("_sklearn", "gp", "scratch", "selection", "trials"),
     ("folds", "payload", "spool"),
     ("pruning", "resources", "space"),
     ("samplers", "underway"),
