@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import shuffle
 from sklearn.utils.class_weight import compute_class_weight
 
+from sksearch.nets import is_net, train
 from sksearch.resources.laststep import enter
 from sksearch.resources.protocol import Rows, Seed
 
@@ -22,6 +23,9 @@ class PartialFit:
     Pass k shuffles the rows by the seed and k alone, so it does not matter where a model paused.
     Arrays among the fit parameters with one entry per row follow the rows. (An int `random_state`
     would have SGD repeat one order in every call of `partial_fit`.)
+
+    A skorch net makes one epoch a pass, on the rows in their order: shuffling is its own iterator's
+    choice, and its `train_split` stays one split. Torch's generator is seeded by the seed and k.
     """
 
     max_resources: int
@@ -43,6 +47,10 @@ class PartialFit:
     ) -> Any:
         """Make passes `trained` to `n_resources` - 1."""
         model, fold = enter(estimator, X, y, fit_params, trained=trained, pause=n_resources < self.max_resources)
+        if is_net(model):
+            passes = range(trained, n_resources)
+            train(model, fold.X, fold.y, epochs=passes, seed=seed, fit_params=fold.fit_params)
+            return estimator
         per_row, others = _split_by_row(fold.fit_params, _n_rows(fold.X))
         takes_classes = classes is not None and "classes" in inspect.signature(model.partial_fit).parameters
         with _BalancedAsWeights(model, fold.y):
