@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -270,7 +270,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         space = Space.parse(self.param_distributions, argument="param_distributions")
         space.check_names(problem.estimator)
         classes = self._classes(problem.y)
-        resolved = self._resolve(space, problem.splits, problem.n_splits, classes)
+        resolved = self._resolve(space, problem.splits, problem.n_splits, classes, problem.fit_params)
         if resolved.growth.resource == "partial_fit" and is_classifier(self.estimator):
             check_classification_targets(problem.y)
         brackets = self._brackets(resolved)
@@ -305,7 +305,9 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             return None
         return np.unique(np.asarray(y)) if type_of_target(y) in ("binary", "multiclass") else None
 
-    def _resolve(self, space: Space, splits: Sequence[Any], n_splits: int, classes: Any) -> Resolved:
+    def _resolve(
+        self, space: Space, splits: Sequence[Any], n_splits: int, classes: Any, fit_params: Collection[str] = ()
+    ) -> Resolved:
         """What grows, between which amounts."""
         return resolve_resource(
             self.estimator,
@@ -317,6 +319,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             n_rows=max((_n_rows(train) for train, _ in splits), default=None),
             n_splits=n_splits,
             n_classes=None if classes is None else len(classes),
+            fit_params=fit_params,
         )
 
     def _brackets(self, resolved: Resolved) -> tuple[Bracket, ...]:

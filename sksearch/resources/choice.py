@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Collection
 from fractions import Fraction
@@ -10,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from sklearn.base import is_classifier
 
-from sksearch.resources.laststep import growing_part
+from sksearch.resources.boosters import Boosting, library_of, rounds_parameter
+from sksearch.resources.laststep import growing_part, names_at_last
 from sksearch.resources.passes import PartialFit
 from sksearch.resources.protocol import Growth
 from sksearch.resources.refits import Refit
@@ -42,6 +44,7 @@ def resolve_resource(
     n_rows: int | None,
     n_splits: int,
     n_classes: int | None,
+    fit_params: Collection[str] = (),
 ) -> Resolved:
     """Say what grows, from how much to how much.
 
@@ -50,9 +53,10 @@ def resolve_resource(
     estimator : estimator
         The last step of a Pipeline counts.
     resource : str
-        "auto": the first of `partial_fit`, a size parameter that warm starts grow, "n_samples" that
-        the estimator has and the search leaves free; or one of these; or any integer parameter, by
-        the name `set_params` knows.
+        "auto": the first of `partial_fit`, a size parameter that warm starts grow, the rounds of a
+        booster, "n_samples" that the estimator has and the search leaves free; or one of these; or
+        any integer parameter, by the name `set_params` knows. A booster's rounds have several names;
+        what grows is the one that the estimator sets.
     min_resources, max_resources : int or "auto"
         "auto" for the largest: the estimator's own value of the parameter, 81 passes of
         `partial_fit`, all training rows. "auto" for the smallest: the largest divided by the
@@ -67,6 +71,8 @@ def resolve_resource(
         Number of folds.
     n_classes : int or None
         Number of labels; None for anything but a classifier with one target.
+    fit_params : collection of str
+        Names of what `fit` gets besides the data.
 
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> resolved = resolve_resource(
@@ -78,14 +84,17 @@ def resolve_resource(
     Raises
     ------
     ValueError
-        If the estimator has no such resource, the search sets it too, or the amounts make no sense.
+        If the estimator has no such resource, the search sets it too, the amounts make no sense, or
+        `partial_fit` does not take the fit parameters.
     """
     prefix, model = growing_part(estimator)
     if resource == "auto":
         resource = _choose(prefix, model, searched_names, n_classes)
-    if resource in searched_names:
+    library = library_of(model)
+    rounds: set[str] = set() if library is None else {f"{prefix}{name}" for name in library.rounds}
+    for name in sorted((rounds if resource in rounds else {resource}) & set(searched_names)):
         raise ValueError(
-            f"resource={resource!r} is also searched; take it out of the search space, or choose another resource."
+            f"resource={name!r} is also searched; take it out of the search space, or choose another resource."
         )
     largest = _amount("max_resources", max_resources)
     if resource == "n_samples":
@@ -93,8 +102,13 @@ def resolve_resource(
         growth: Growth = Samples(n_rows=n_rows or largest, stratify=n_classes is not None)
     elif resource == "partial_fit":
         _check_partial_fit(model)
+        _check_fit_params(prefix, model, names_at_last(estimator, fit_params))
         largest = PASSES if largest is None else largest
         growth = PartialFit(max_resources=largest)
+    elif library is not None and resource in rounds:
+        resource = f"{prefix}{rounds_parameter(model, library, resource.removeprefix(prefix))}"
+        largest = _own_value(estimator, resource, prefix, largest, default=library.default)
+        growth = Boosting(resource=resource, max_resources=largest)
     else:
         largest = _own_value(estimator, resource, prefix, largest)
         warm = resource == f"{prefix}{size_parameter(model)}"
@@ -121,6 +135,9 @@ def _choose(prefix: str, model: Any, searched_names: Collection[str], n_classes:
     size = size_parameter(model)
     if size is not None and f"{prefix}{size}" not in searched_names and _is_count(model.get_params()[size]):
         return f"{prefix}{size}"
+    library = library_of(model)
+    if library is not None and not set(searched_names) & {f"{prefix}{name}" for name in library.rounds}:
+        return f"{prefix}{rounds_parameter(model, library)}"
     return "n_samples"
 
 
@@ -135,6 +152,20 @@ def _check_partial_fit(model: Any) -> None:
         raise ValueError(
             f"resource='partial_fit' needs early_stopping=False, {name} refuses partial_fit otherwise; "
             "set it to False or use resource='max_iter'."
+        )
+
+
+def _check_fit_params(prefix: str, model: Any, names: Collection[str]) -> None:
+    """`partial_fit` may take less than `fit`: `coef_init`, say, makes no sense at the second pass."""
+    accepted = inspect.signature(model.partial_fit).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
+        return
+    size = size_parameter(model)
+    other = "n_samples" if size is None else f"{prefix}{size}"
+    for name in sorted(set(names) - set(accepted)):
+        raise ValueError(
+            f"resource='partial_fit' has no place for the fit parameter {name!r}: {type(model).__name__}.partial_fit "
+            f"takes {', '.join(accepted)}; leave it out, or use resource={other!r}."
         )
 
 
@@ -155,16 +186,18 @@ def _most_rows(largest: int | None, n_rows: int | None) -> int:
     return largest
 
 
-def _own_value(estimator: Any, resource: str, prefix: str, largest: int | None) -> int:
-    """`largest`, or the estimator's own value of the parameter."""
+def _own_value(estimator: Any, resource: str, prefix: str, largest: int | None, default: int | None = None) -> int:
+    """`largest`, or the estimator's own value of the parameter, or the default of a parameter that may be left out."""
     params = estimator.get_params()
-    if resource not in params:
+    if resource not in params and default is None:
         near = f"{prefix}{resource}"
         hint = f"did you mean {near!r}?" if near in params else "see estimator.get_params() for its parameters."
         raise ValueError(
             f"resource={resource!r} is neither 'partial_fit' nor 'n_samples' nor a parameter of the estimator; {hint}"
         )
-    value = params[resource]
+    value = params.get(resource)
+    if value is None:
+        value = default
     if value is not None and not _is_integer(value):
         raise ValueError(f"resource={resource!r} must be an integer parameter, the estimator has {value!r}.")
     if largest is not None:

@@ -21,6 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from sksearch.resources.laststep import enter, fit
 from sksearch.resources.protocol import Rows, Seed
 
+_STARTS = {"coef_init", "intercept_init"}
+"""Fit parameters to start from, which SGD would do again at every warm start: such a model is fitted anew."""
 _HIST = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 _BOOSTING = (GradientBoostingClassifier, GradientBoostingRegressor)
 _BAGGING = (BaggingClassifier, BaggingRegressor)
@@ -69,7 +71,7 @@ class WarmStart:
         model, fold = enter(estimator, X, y, fit_params, trained=trained, pause=pause)
         if trained and stopped_early(model):
             return estimator.set_params(**{self.resource: n_resources})
-        going_on = bool(trained) and goes_on(model, name)
+        going_on = bool(trained) and goes_on(model, name) and not _STARTS & fold.fit_params.keys()
         size = n_resources - trained if going_on and not counts_total(model, name) else n_resources
         usual = {key: value for key, value in model.get_params(deep=False).items() if key == "warm_start"}
         fit(model.set_params(**dict.fromkeys(usual, going_on), **{name: size}), *fold)
