@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.cluster import Birch
 
 from sksearch.resources.boosters import Boosting, library_of, rounds_parameter
 from sksearch.resources.laststep import growing_part, names_at_last
@@ -104,7 +105,8 @@ def resolve_resource(
         _check_partial_fit(model)
         _check_fit_params(prefix, model, names_at_last(estimator, fit_params))
         largest = PASSES if largest is None else largest
-        growth = PartialFit(max_resources=largest)
+        # A pickled Birch has copies of the arrays that its tree shares, and goes on wrongly.
+        growth = PartialFit(max_resources=largest, resumes=not isinstance(model, Birch))
     elif library is not None and resource in rounds:
         resource = f"{prefix}{rounds_parameter(model, library, resource.removeprefix(prefix))}"
         largest = _own_value(estimator, resource, prefix, largest, default=library.default)
