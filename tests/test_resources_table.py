@@ -54,9 +54,7 @@ def grow(growth, estimator, X, y, levels, classes=None):
     for level in levels:
         model = pickle.loads(pickle.dumps(model)) if growth.resumes else clone(estimator)
         trained = trained if growth.resumes else 0
-        model = growth.fit(
-            model, X, y, n_resources=level, trained=trained, fit_params={}, seed=SEED, classes=classes
-        )
+        model = growth.fit(model, X, y, n_resources=level, trained=trained, fit_params={}, seed=SEED, classes=classes)
         trained = level
     return model
 

@@ -100,7 +100,7 @@ def resolve_resource(
     largest = _amount("max_resources", max_resources)
     if resource == "n_samples":
         largest = _most_rows(largest, n_rows)
-        growth: Growth = Samples(n_rows=n_rows or largest, stratify=n_classes is not None)
+        growth: Growth = Samples(n_rows=n_rows or largest, stratify=is_classifier(estimator))
     elif resource == "partial_fit":
         _check_partial_fit(model)
         _check_fit_params(prefix, model, names_at_last(estimator, fit_params))

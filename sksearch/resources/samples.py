@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sksearch.resources.laststep import fit
 from sksearch.resources.protocol import Rows, Seed
@@ -18,8 +19,9 @@ class Samples:
 
     For a fold with as many training rows as the largest, a unit is a row; smaller folds (and the
     whole data, for the refit) give the same share of their rows. A smaller sample is part of every
-    larger one. Samples for a classifier keep the shares of the classes and have at least one row of
-    each. With groups, whole groups are taken one after the other; only the last is cut.
+    larger one. Samples for a classifier keep the shares of the classes (of a single target) and have at
+    least one row of each class of each target, even if there are fewer units. With groups, whole groups
+    are taken one after the other, the last in part; only the one row of a class may be of a later group.
     """
 
     n_rows: int
@@ -50,35 +52,37 @@ class Samples:
         n_kept = n_train * n_resources // self.n_rows
         if n_kept >= n_train:
             return train
-        labels = np.asarray(y)[train] if self.stratify else None
-        if labels is not None and labels.ndim > 1:
-            labels = None
-        codes = np.zeros(n_train, dtype=np.intp) if labels is None else np.unique(labels, return_inverse=True)[1]
         rng = np.random.default_rng(seed)
-        if groups is None:
-            order = _stratified_order(codes, rng)
-        else:
-            order = _group_order(codes, np.unique(np.asarray(groups)[train], return_inverse=True)[1], rng)
-        n_kept = max(n_kept, 1 + int(codes.max()))
-        kept: Rows = train[np.sort(order[:n_kept])]
+        order = rng.permutation(n_train)
+        codes = _codes(y, train) if self.stratify and y is not None else np.zeros((n_train, 1), dtype=np.intp)
+        if groups is not None:
+            members = np.unique(np.asarray(groups)[train], return_inverse=True)[1]
+            order = order[np.argsort(rng.permutation(1 + int(members.max()))[members[order]], kind="stable")]
+        elif codes.shape[1] == 1:
+            order = order[np.argsort(_quantiles(codes[order, 0]), kind="stable")]
+        firsts = _one_of_each(codes[order])
+        order = np.concatenate([order[firsts], np.delete(order, firsts)])
+        kept: Rows = train[np.sort(order[: max(n_kept, len(firsts))])]
         return kept
 
 
-def _stratified_order(codes: Rows, rng: np.random.Generator) -> Rows:
-    """All positions, so that every beginning has the classes in their shares, and each of them at least once."""
-    shuffled = rng.permutation(len(codes))
-    quantile = np.empty(len(codes))
+def _codes(y: Any, train: Rows) -> Rows:
+    """The labels of the training rows as numbers from 0, one column for each target."""
+    dense = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+    labels = dense[train].reshape(len(train), -1)
+    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in labels.T])
+
+
+def _quantiles(codes: Rows) -> NDArray[np.float64]:
+    """Where each row stands among those of its class, from 0 to 1: sorted by it, every beginning has all shares."""
+    quantiles = np.empty(len(codes))
     for code in range(1 + int(codes.max())):
-        members = shuffled[codes[shuffled] == code]
-        quantile[members] = (np.arange(len(members)) + 0.5) / len(members)
-        quantile[members[0]] = 0.0
-    return shuffled[np.argsort(quantile[shuffled], kind="stable")]
+        members = np.flatnonzero(codes == code)
+        quantiles[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return quantiles
 
 
-def _group_order(codes: Rows, groups: Rows, rng: np.random.Generator) -> Rows:
-    """All positions: one row of each class first, then group after group."""
-    shuffled = rng.permutation(len(codes))
-    place = rng.permutation(1 + int(groups.max()))[groups]
-    order = shuffled[np.argsort(place[shuffled], kind="stable")]
-    _, firsts = np.unique(codes[order], return_index=True)
-    return np.concatenate([order[np.sort(firsts)], np.delete(order, firsts)])
+def _one_of_each(codes: Rows) -> Rows:
+    """The first row of each class of each target."""
+    firsts = [np.unique(column, return_index=True)[1] for column in codes.T]
+    return np.unique(np.concatenate(firsts))
