@@ -44,11 +44,12 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         or a :class:`~sksearch.space.Real`, :class:`~sksearch.space.Integer` or
         :class:`~sksearch.space.Categorical`. Several dicts are searched as one conditional space.
     resource : str, default='auto'
-        What grows: "partial_fit" (one unit is a pass over the training fold), "n_samples" (training
-        rows), or the name of an integer parameter, which is grown by `warm_start` where the estimator
-        can and refitted otherwise. "auto" takes the first of partial_fit, a parameter that warm
-        starts grow (`n_estimators`, `max_iter`), "n_samples" that the estimator has and the search
-        leaves free.
+        What grows: "partial_fit" (one unit is a pass over the training fold, an epoch of a skorch
+        net), "n_samples" (training rows), or the name of an integer parameter, which is grown by
+        `warm_start` or, in LightGBM, XGBoost and CatBoost, by going on from the fitted model where
+        the estimator can, and refitted otherwise. "auto" takes the first of partial_fit, a parameter
+        that warm starts grow (`n_estimators`, `max_iter`), the rounds of a booster, "n_samples" that
+        the estimator has and the search leaves free.
     min_resources : int or 'auto', default='auto'
         Resource of the lowest rung. "auto": `max_resources` divided by the largest power of `factor`
         up to 81; for "n_samples" at least two rows for each split and class.
