@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -159,6 +160,15 @@ def test_the_users_random_numbers_are_as_if_nothing_had_been_drawn():
     torch.manual_seed(1)
     at_once(classifier())
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_nets_of_several_threads_take_turns():
+    nets = [classifier(lr=lr) for lr in (0.01, 0.03, 0.1, 0.3)]
+    alone = [at_once(net).predict_proba(X) for net in nets]
+    with ThreadPoolExecutor(4) as pool:
+        trained = list(pool.map(at_once, nets))
+    for net, expected in zip(trained, alone, strict=True):
+        assert np.array_equal(net.predict_proba(X), expected)
 
 
 # --- paused nets ----------------------------------------------------------------------------------------------

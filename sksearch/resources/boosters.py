@@ -124,10 +124,11 @@ class Boosting:
     -----
     Measured with LightGBM 4.7, XGBoost 3.2 and CatBoost 1.2.10: rounds made in parts equal rounds made
     at once bit for bit, to rounding in CatBoost and in linear trees, as long as nothing is drawn at
-    random. Where rows, columns or thresholds are, every call of `fit` draws from the start again; the
-    seed is moved on by the rounds made so far, lest the same rows be drawn again, and the model is
-    another one, drawn alike. (LightGBM bins by a sample of 200 000 rows, which the seed draws as well.)
-    It is fitted anew where going on would mean something else: see `Library.continues` and `_LOOKS_BACK`.
+    random. Where rows, columns, thresholds, or orders of the rows for categories are, every call of
+    `fit` draws from the start again (XGBoost: goes on from whatever its thread drew last). The seed is
+    moved on by the rounds made so far, lest the same be drawn again, and the model is another one, drawn
+    alike. (LightGBM bins by a sample of 200 000 rows, which the seed draws as well.) The model is fitted
+    anew where going on would mean something else: see `Library.continues` and `_LOOKS_BACK`.
     """
 
     resource: str
