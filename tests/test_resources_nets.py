@@ -240,7 +240,11 @@ def test_a_search_of_nets_is_reproducible(n_jobs):
         random_state=0,
     )
     first, again = (clone(search).fit(X, y) for _ in range(2))
-    assert [row["score"] for row in first.history_] == [row["score"] for row in again.history_]
+    scores = [
+        {(row["trial"], row["n_resources"]): row["score"] for row in search.history_} for search in (first, again)
+    ]
+    assert scores[0] == scores[1]
+    assert len(scores[0]) == 13
     assert np.array_equal(first.best_estimator_.predict_proba(X), again.best_estimator_.predict_proba(X))
     assert first.resource_ == "partial_fit"
     assert len(first.best_estimator_.history) == 9
