@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sksearch import HyperbandSearchCV
 from sksearch.resources import Boosting, Refit, resolve_resource
+from sksearch.resources.boosters import library_of
 from sksearch.spool import Spool
 
 LEVELS = [1, 3, 9]
@@ -29,7 +30,6 @@ COLOURS = pd.DataFrame(BINARY[0][:, :4], columns=list("abcd")).assign(
     e=pd.Categorical(np.random.default_rng(0).choice(list("uvwxyz"), 569))
 )
 MIXED = (COLOURS, BINARY[1])
-WORDS = (COLOURS.astype({"e": object}), BINARY[1])
 
 QUIET = {
     "lightgbm": {"verbose": -1, "n_jobs": 1},
@@ -67,6 +67,11 @@ def both(library, estimator, data, *, fit_params=None):
 
 def outputs(model, X):
     return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+
+
+def parameters(model):
+    """In one order, and with nan equal to itself."""
+    return repr(sorted(model.get_params().items()))
 
 
 def n_rounds(model):
@@ -116,7 +121,6 @@ ROUNDED = [
     ("lightgbm", "LGBMRegressor", {"linear_tree": True}, REAL, {}),
     ("catboost", "CatBoostClassifier", FIXED, BINARY, {}),
     ("catboost", "CatBoostClassifier", {**FIXED, "auto_class_weights": "Balanced"}, BINARY, WEIGHTS),
-    ("catboost", "CatBoostClassifier", {**FIXED, "one_hot_max_size": 10}, WORDS, {"cat_features": ["e"]}),
     ("catboost", "CatBoostRegressor", FIXED, REAL, {}),
     ("catboost", "CatBoostRegressor", {**FIXED, "loss_function": "MultiRMSE"}, TWO, {}),
 ]
@@ -127,7 +131,7 @@ def test_rounds_made_in_parts_equal_rounds_made_at_once(library, name, params, d
     grown, once = both(library, make(library, name, **params), data, fit_params=fit_params)
     assert np.array_equal(outputs(grown, data[0]), outputs(once, data[0]))
     assert n_rounds(grown) == n_rounds(once)
-    assert repr(grown.get_params()) == repr(once.get_params())
+    assert parameters(grown) == parameters(once)
 
 
 @pytest.mark.parametrize(("library", "name", "params", "data", "fit_params"), ROUNDED)
@@ -135,18 +139,7 @@ def test_sums_of_another_order_differ_by_rounding(library, name, params, data, f
     grown, once = both(library, make(library, name, **params), data, fit_params=fit_params)
     np.testing.assert_allclose(outputs(grown, data[0]), outputs(once, data[0]), rtol=1e-6, atol=1e-12)
     assert n_rounds(grown) == 9
-    assert repr(grown.get_params()) == repr(once.get_params())
-
-
-def places():
-    """Sixty categories that matter: CatBoost's statistics of their targets depend on an order of the rows."""
-    rng = np.random.default_rng(0)
-    place = rng.integers(0, 60, size=3000)
-    frame = pd.DataFrame({"x": rng.normal(size=3000), "place": np.char.add("k", place.astype(str))})
-    return frame, (rng.normal(size=60)[place] + frame["x"] > 0).to_numpy().astype(int)
-
-
-PLACES = places()
+    assert parameters(grown) == parameters(once)
 
 
 # --- random draws ---------------------------------------------------------------------------------------------
@@ -165,7 +158,6 @@ DRAWN = [
     ("catboost", "CatBoostClassifier", {"random_state": 3, "n_estimators": 9}, MANY),
     ("catboost", "CatBoostClassifier", {"bootstrap_type": "Bernoulli", "subsample": 0.3, "random_seed": 3}, MANY),
     ("catboost", "CatBoostClassifier", {"grow_policy": "Lossguide"}, MANY),
-    ("catboost", "CatBoostClassifier", {**FIXED, "cat_features": ("place",)}, PLACES),
 ]
 
 
@@ -184,7 +176,7 @@ def test_a_model_that_draws_at_random_is_as_good_and_the_same_twice(library, nam
     assert np.array_equal(outputs(grown, X), outputs(again, X))
     assert n_rounds(grown) == n_rounds(once) == 27
     assert grown.score(X[2000:], y[2000:]) > once.score(X[2000:], y[2000:]) - 0.03
-    assert repr(grown.get_params()) == repr(once.get_params())
+    assert parameters(grown) == parameters(once)
 
 
 @pytest.mark.parametrize(("library", "name", "params", "data"), [case for case in DRAWN if case[0] != "catboost"])
@@ -234,7 +226,23 @@ def test_a_model_that_would_become_another_one_is_fitted_anew(library, name, par
     grown, once = both(library, make(library, name, **params), BINARY, fit_params=fit_params)
     assert np.array_equal(outputs(grown, BINARY[0]), outputs(once, BINARY[0]))
     assert n_rounds(grown) == n_rounds(once)
-    assert repr(grown.get_params()) == repr(once.get_params())
+    assert parameters(grown) == parameters(once)
+
+
+def test_catboost_does_not_go_on_on_graphics_cards():
+    library = library_of(make("catboost", "CatBoostClassifier"))
+    assert library.continues({"learning_rate": 0.1, "task_type": "CPU"})
+    assert not library.continues({"learning_rate": 0.1, "task_type": "GPU"})
+
+
+@pytest.mark.parametrize("by_fit", [True, False])
+@pytest.mark.parametrize("kind", ["cat_features", "text_features"])
+def test_words_are_fitted_anew(kind, by_fit):
+    X = COLOURS.assign(e=[f"word{i % 7} thing{i % 5}" for i in range(569)])
+    names = {kind: ("e",)}
+    estimator = make("catboost", "CatBoostClassifier", **({} if by_fit else names))
+    grown, once = both("catboost", estimator, (X, BINARY[1]), fit_params=names if by_fit else {})
+    assert np.array_equal(outputs(grown, X), outputs(once, X))
 
 
 def test_a_schedule_of_learning_rates_is_kept():

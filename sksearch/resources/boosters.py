@@ -19,12 +19,13 @@ from sksearch.resources.protocol import Rows, Seed
 
 Params: TypeAlias = Mapping[str, Any]
 
-_LOOKS_BACK = {"eval_set", "eval_X", "callbacks", "init_score", "baseline", "text_features", "embedding_features"}
-"""Fit parameters of a model that is fitted anew.
-
-What early stopping, the best of all rounds and callbacks have seen so far is forgotten when training
-goes on; LightGBM lets the model it goes on from take the place of `init_score`; CatBoost refuses the rest.
-"""
+_ANEW = {
+    *("eval_set", "eval_X", "callbacks"),  # early stopping, the best of all rounds, schedules: they look back
+    "init_score",  # LightGBM: what the model to go on from predicts takes its place
+    *("baseline", "text_features", "embedding_features"),  # CatBoost refuses to go on
+    "cat_features",  # CatBoost may wait for itself forever: its issue 2784, seen with 1.2.10
+}
+"""Parameters of `fit`, or of the model, with which it is fitted anew."""
 
 
 def _lightgbm_continues(params: Params) -> bool:
@@ -34,19 +35,19 @@ def _lightgbm_continues(params: Params) -> bool:
 
 
 def _xgboost_continues(params: Params) -> bool:
-    """Not DART, as its weights of dropped trees depend on the count of rounds; nor what callbacks steer."""
-    return params.get("booster") != "dart" and not params.get("callbacks")
+    """Not DART, which scales the trees that it drops anew in every round."""
+    return params.get("booster") != "dart"
 
 
 def _catboost_continues(params: Params) -> bool:
     """Only a learning rate that is set, as CatBoost derives it from the number of rounds else.
 
     Ordered boosting keeps a row's own target out of its residual, which the model to go on from knows;
-    shrinking earlier trees is refused, or left out with a warning.
+    shrinking earlier trees is refused, or left out with a warning; graphics cards do not go on.
     """
     learns_at = [params.get(name) for name in ("learning_rate", "eta")]
     shrinks = any(params.get(name) for name in ("model_shrink_rate", "langevin", "posterior_sampling"))
-    plain = params.get("boosting_type") != "Ordered"
+    plain = params.get("boosting_type") != "Ordered" and params.get("task_type") != "GPU"
     return any(rate is not None for rate in learns_at) and plain and not shrinks
 
 
@@ -124,11 +125,11 @@ class Boosting:
     -----
     Measured with LightGBM 4.7, XGBoost 3.2 and CatBoost 1.2.10: rounds made in parts equal rounds made
     at once bit for bit, to rounding in CatBoost and in linear trees, as long as nothing is drawn at
-    random. Where rows, columns, thresholds, or orders of the rows for categories are, every call of
-    `fit` draws from the start again (XGBoost: goes on from whatever its thread drew last). The seed is
-    moved on by the rounds made so far, lest the same be drawn again, and the model is another one, drawn
-    alike. (LightGBM bins by a sample of 200 000 rows, which the seed draws as well.) The model is fitted
-    anew where going on would mean something else: see `Library.continues` and `_LOOKS_BACK`.
+    random. Where rows, columns or thresholds are, every call of `fit` draws from the start again
+    (XGBoost: goes on from whatever its thread drew last). The seed is moved on by the rounds made so
+    far, lest the same be drawn again, and the model is another one, drawn alike. (LightGBM bins by a
+    sample of 200 000 rows, which the seed draws as well.) The model is fitted anew where going on would
+    mean something else, or is not possible: see `Library.continues` and `_ANEW`.
     """
 
     resource: str
@@ -153,13 +154,16 @@ class Boosting:
         pause = n_resources < self.max_resources
         model, fold = enter(estimator, X, y, fit_params, trained=trained, pause=pause)
         library = library_of(model)
-        if library is None:
-            fit(model.set_params(**{name: n_resources}), *fold)
-        elif trained and _continues(library, model, fold):
-            _go_on(library, model, fold, {name: n_resources}, trained)
+        size = {name: n_resources}
+        if library is not None and trained and _continues(library, model, fold):
+            _go_on(library, model, fold, size, trained)
+        elif library is not None and trained and library.locks_params:
+            # Not in place: a CatBoost model read back and fitted again may hang at predict (its issue 2905).
+            again = fit(clone(model).set_params(**size), *fold)
+            vars(model).clear()
+            vars(model).update(vars(again))
         else:
-            _tell(library, model, {name: n_resources})
-            fit(model, *fold)
+            fit(model.set_params(**size), *fold)
         return estimator
 
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
@@ -168,8 +172,9 @@ class Boosting:
 
 
 def _continues(library: Library, model: Any, fold: Fold) -> bool:
-    given = {name for name, value in fold.fit_params.items() if value is not None}
-    return library.continues(model.get_params()) and not given & _LOOKS_BACK
+    params = model.get_params()
+    given = {name for name, value in {**params, **fold.fit_params}.items() if value is not None}
+    return library.continues(params) and not given & _ANEW
 
 
 def _go_on(library: Library, model: Any, fold: Fold, size: dict[str, int], trained: int) -> None:
@@ -182,19 +187,11 @@ def _go_on(library: Library, model: Any, fold: Fold, size: dict[str, int], train
         fit_params[library.argument] = copy(model)
         longer = fit(clone(model).set_params(**more), fold.X, fold.y, fit_params)
         learnt = {name: value for name, value in longer.__getstate__().items() if name not in longer.get_params()}
-        _tell(library, model, {**learnt, **size})
+        model.__setstate__({**learnt, **size})
     else:
         before = {name: model.get_params().get(name) for name in more}
         fit(model.set_params(**more), fold.X, fold.y, fit_params)
         model.set_params(**{**before, **size})
-
-
-def _tell(library: Library, model: Any, params: Params) -> None:
-    """`set_params`, or what a pickle does where that is refused because the model is fitted."""
-    if library.locks_params:
-        model.__setstate__(dict(params))
-    else:
-        model.set_params(**params)
 
 
 def _next_seed(library: Library, params: Params, trained: int) -> dict[str, int]:
