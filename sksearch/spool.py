@@ -14,12 +14,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sksearch.nets import is_net, reduce_net
 from sksearch.scratch import make_folder, remove_folder
 
 try:  # a requirement of joblib since 1.6
     import cloudpickle
 except ImportError:  # until then joblib carried its own copy
     from joblib.externals import cloudpickle
+
+
+class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpickle is untyped
+    """As joblib's loky sends models: functions and classes of a notebook's __main__ go by value.
+
+    The standard pickle refuses them (a lambda) or cannot find them in another process (a class).
+    """
+
+    def reducer_override(self, obj: Any) -> Any:
+        return reduce_net(obj) if is_net(obj) else super().reducer_override(obj)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +62,7 @@ class Spool:
             return
         try:
             with os.fdopen(descriptor, "wb") as file:
-                # As joblib's loky sends them: functions and classes of a notebook's __main__ go by value,
-                # which the standard pickle refuses (a lambda) or cannot find in another process (a class).
-                cloudpickle.CloudPickler(file, protocol=5).dump((trained, model))
+                _Pickler(file, protocol=5).dump((trained, model))
             with contextlib.suppress(FileNotFoundError):
                 Path(name).replace(path)
         except BaseException:

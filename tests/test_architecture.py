@@ -29,7 +29,7 @@ PACKAGE = ROOT / "sksearch"
 
 # Lowest first; a part may import parts of lower lines and itself, never its neighbours.
 LAYERS = (
-    ("_sklearn", "gp", "laststep", "scratch", "selection", "trials", "warmstarts"),
+    ("_sklearn", "gp", "nets", "scratch", "selection", "trials"),
     ("folds", "payload", "spool"),
     ("pruning", "resources", "space"),
     ("samplers", "underway"),
@@ -44,6 +44,7 @@ ALLOWED = {
     "gp": {"numpy", "scipy"},
     "trials": set(),
     "folds": {"numpy"},
+    "nets": {"numpy"},
     "pruning": set(),
     "underway": set(),
     "samplers": DEPENDENCIES - {"joblib"},

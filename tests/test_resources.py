@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin, clone
 from sklearn.cluster import MiniBatchKMeans
@@ -53,6 +51,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
+from sksearch import HyperbandSearchCV
 from sksearch.resources import (
     Growth,
     PartialFit,
@@ -299,6 +298,70 @@ def test_metadata_is_routed_to_the_steps_that_ask_for_it():
             grow(growth, Pipeline([("last", plain)]), X, y, [1], fit_params={"sample_weight": weights})
 
 
+@pytest.mark.parametrize("asks", [True, "weights"])
+def test_passes_get_the_metadata_that_is_routed_to_fit(asks):
+    X, y = np.column_stack([np.arange(150.0), IRIS[0]]), IRIS[1]
+    name = asks if isinstance(asks, str) else "sample_weight"
+    with sklearn.config_context(enable_metadata_routing=True):
+        first = Counter().set_fit_request(sample_weight=asks)
+        last = SGDClassifier(random_state=0).set_fit_request(sample_weight=asks)
+        growth = PartialFit(max_resources=9)
+        for weights in (np.arange(150.0), np.where(y == 2, 0.0, 1.0)):
+            estimator = Pipeline([("first", first), ("last", last)])
+            grown = grow(growth, estimator, X, y, [1, 3, 9], fit_params={name: weights}, classes=[0, 1, 2])
+            alone = grow(growth, last, X, y, [9], fit_params={"sample_weight": weights}, classes=[0, 1, 2])
+            assert np.array_equal(grown["last"].coef_, alone.coef_)
+            assert np.array_equal(grown["first"].sample_weight_, weights)
+
+
+COEFFICIENTS = np.full((3, 4), 0.5)
+
+
+def test_fit_parameters_without_a_place_in_partial_fit_are_refused():
+    message = r"no place for the fit parameter 'coef_init': SGDClassifier.partial_fit takes X, y, classes"
+    with pytest.raises(ValueError, match=message + ".*use resource='max_iter'"):
+        resolve(SGDClassifier(), fit_params=["sample_weight", "coef_init"])
+    pipeline = make_pipeline(Counter(), SGDClassifier())
+    with pytest.raises(ValueError, match=message + ".*use resource='sgdclassifier__max_iter'"):
+        resolve(pipeline, "partial_fit", fit_params=["sgdclassifier__coef_init"])
+    with pytest.raises(ValueError, match=r"'note': GaussianNB.partial_fit takes .*use resource='n_samples'"):
+        resolve(GaussianNB(), fit_params=["note"])
+    for names in (["counter__sample_weight"], ["sgdclassifier__sample_weight"]):
+        assert isinstance(resolve(pipeline, fit_params=names).growth, PartialFit)
+    with sklearn.config_context(enable_metadata_routing=True):
+        for asks, names in [(True, ["coef_init"]), ("start", ["start"])]:
+            pipeline = make_pipeline(Counter(), SGDClassifier().set_fit_request(coef_init=asks))
+            with pytest.raises(ValueError, match=message):
+                resolve(pipeline, fit_params=names)
+        pipeline = make_pipeline(Counter().set_fit_request(sample_weight=True), SGDClassifier())
+        assert isinstance(resolve(pipeline, fit_params=["sample_weight"]).growth, PartialFit)
+
+
+def test_a_search_refuses_them_before_any_fit():
+    X, y = IRIS
+    search = HyperbandSearchCV(NeverFitted(), {"alpha": [1e-4, 1e-3, 1e-2]}, max_resources=3)
+    with pytest.raises(ValueError, match="no place for the fit parameter 'coef_init'"):
+        search.fit(X, y, coef_init=COEFFICIENTS)
+
+
+class NeverFitted(SGDClassifier):
+    def fit(self, *arguments, **more):
+        raise AssertionError
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        raise AssertionError
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_coefficients_to_start_from_are_not_started_from_twice():
+    X, y = IRIS
+    fit_params = {"coef_init": COEFFICIENTS, "intercept_init": np.zeros(3)}
+    model = SGDClassifier(random_state=0)
+    grown = grow(WarmStart(resource="max_iter", max_resources=9), model, X, y, [1, 3, 9], fit_params=fit_params)
+    once = clone(model).set_params(max_iter=9).fit(X, y, **fit_params)
+    assert np.array_equal(grown.coef_, once.coef_)
+
+
 # --- Pipelines --------------------------------------------------------------------------------------------
 
 
@@ -310,6 +373,23 @@ def test_steps_before_the_last_are_fitted_once():
         with pytest.warns(ConvergenceWarning) if isinstance(growth, WarmStart) else nullcontext():
             grow(growth, estimator, X, y, [1, 3, 9], classes=[0, 1, 2])
         assert Counter.fits == 1
+
+
+def test_a_search_fits_them_once_for_each_trial_and_fold():
+    X, y = IRIS
+    estimator = Pipeline([("first", Counter()), ("last", SGDClassifier(random_state=0))])
+    search = HyperbandSearchCV(
+        estimator,
+        {"last__alpha": [1e-5, 1e-4, 1e-3, 1e-2]},
+        max_resources=9,
+        schedule="hyperband",
+        cv=3,
+        random_state=0,
+    )
+    Counter.fits = 0
+    search.fit(X, y)
+    assert len(search.history_) > len(search.cv_results_["params"])
+    assert Counter.fits == 3 * len(search.cv_results_["params"]) + 1
 
 
 def colours(n):
@@ -530,83 +610,6 @@ def test_every_growth_pickles_and_keeps_the_protocol():
         Refit(resource="d"),
     ):
         assert growth.rows(train, None, None, n_resources=1, seed=SEED) is train
-
-
-# --- samples of rows --------------------------------------------------------------------------------------
-
-
-@st.composite
-def folds(draw):
-    n = draw(st.integers(2, 120))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    y = rng.choice(draw(st.integers(1, 6)), size=n, p=None)
-    groups = rng.integers(0, draw(st.integers(1, 12)), size=n) if draw(st.booleans()) else None
-    train = np.sort(rng.choice(n, size=draw(st.integers(1, n)), replace=False))
-    return train, y, groups
-
-
-@settings(max_examples=200, deadline=None)
-@given(fold=folds(), stratify=st.booleans(), extra=st.integers(0, 50))
-def test_samples_are_nested_exact_and_lose_no_class(fold, stratify, extra):
-    train, y, groups = fold
-    growth = Samples(n_rows=len(train) + extra, stratify=stratify)
-    smaller: set[int] = set()
-    for n_resources in range(1, len(train) + extra + 1):
-        rows = growth.rows(train, y, groups, n_resources=n_resources, seed=SEED)
-        assert list(rows) == sorted(set(rows.tolist()))
-        assert smaller <= set(rows.tolist()) <= set(train.tolist())
-        smaller = set(rows.tolist())
-        fewest = len(np.unique(y[train])) if stratify else 1
-        assert len(rows) == max(fewest, len(train) * n_resources // (len(train) + extra))
-        if stratify:
-            assert set(y[rows]) == set(y[train])
-    assert np.array_equal(rows, train)
-
-
-def test_samples_keep_the_shares_of_the_classes():
-    y = np.repeat(["a", "b", "c"], [600, 300, 100])
-    growth = Samples(n_rows=1000, stratify=True)
-    for n in (10, 50, 333, 777):
-        rows = growth.rows(np.arange(1000), y, None, n_resources=n, seed=SEED)
-        counts = np.array([(y[rows] == label).sum() for label in "abc"])
-        assert np.abs(counts - n * np.array([0.6, 0.3, 0.1])).max() <= 1.5
-
-
-def test_samples_keep_groups_whole_but_for_one():
-    rng = np.random.default_rng(0)
-    groups = rng.integers(0, 40, size=1000)
-    y = rng.integers(0, 2, size=1000)
-    growth = Samples(n_rows=1000, stratify=True)
-    for n in (100, 300, 900):
-        rows = growth.rows(np.arange(1000), y, groups, n_resources=n, seed=SEED)
-        touched, kept = np.unique(groups[rows], return_counts=True)
-        n_cut = sum(count < (groups == group).sum() for group, count in zip(touched, kept, strict=True))
-        assert n_cut <= 1
-
-
-def test_samples_differ_between_folds_and_not_between_trials():
-    growth = Samples(n_rows=100, stratify=False)
-    y = np.zeros(100)
-    first, again, other = (
-        growth.rows(np.arange(100), y, None, n_resources=10, seed=seed).tolist() for seed in [(1, 0), (1, 0), (1, 1)]
-    )
-    assert first == again != other
-
-
-def test_samples_of_labels_with_several_outputs_are_not_stratified():
-    y = np.zeros((20, 2))
-    rows = Samples(n_rows=20, stratify=True).rows(np.arange(20), y, None, n_resources=10, seed=SEED)
-    assert len(rows) == 10
-
-
-def test_samples_are_fitted_anew():
-    X, y = IRIS
-    growth = Samples(n_rows=150, stratify=True)
-    rows = growth.rows(np.arange(150), y, None, n_resources=60, seed=SEED)
-    model = growth.fit(
-        SVC(), X[rows], y[rows], n_resources=60, trained=0, fit_params={"sample_weight": np.ones(60)}, seed=SEED
-    )
-    assert model.shape_fit_ == (60, 4)
 
 
 # --- the choice of a resource -------------------------------------------------------------------------------

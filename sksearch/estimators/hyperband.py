@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -45,11 +45,12 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         or a :class:`~sksearch.space.Real`, :class:`~sksearch.space.Integer` or
         :class:`~sksearch.space.Categorical`. Several dicts are searched as one conditional space.
     resource : str, default='auto'
-        What grows: "partial_fit" (one unit is a pass over the training fold), "n_samples" (training
-        rows), or the name of an integer parameter, which is grown by `warm_start` where the estimator
-        can and refitted otherwise. "auto" takes the first of partial_fit, a parameter that warm
-        starts grow (`n_estimators`, `max_iter`), "n_samples" that the estimator has and the search
-        leaves free.
+        What grows: "partial_fit" (one unit is a pass over the training fold, an epoch of a skorch
+        net), "n_samples" (training rows), or the name of an integer parameter, which is grown by
+        `warm_start` or, in LightGBM, XGBoost and CatBoost, by going on from the fitted model where
+        the estimator can, and refitted otherwise. "auto" takes the first of partial_fit, a parameter
+        that warm starts grow (`n_estimators`, `max_iter`), the rounds of a booster, "n_samples" that
+        the estimator has and the search leaves free.
     min_resources : int or 'auto', default='auto'
         Resource of the lowest rung. "auto": `max_resources` divided by the largest power of `factor`
         up to 81; for "n_samples" at least two rows for each split and class.
@@ -274,7 +275,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         space = Space.parse(self.param_distributions, argument="param_distributions")
         space.check_names(problem.estimator)
         classes = self._classes(problem.y)
-        resolved = self._resolve(space, problem.splits, problem.n_splits, classes)
+        resolved = self._resolve(space, problem.splits, problem.n_splits, classes, problem.fit_params)
         if resolved.growth.resource == "partial_fit" and is_classifier(self.estimator):
             check_classification_targets(problem.y)
         brackets = self._brackets(resolved)
@@ -311,7 +312,9 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             return None
         return np.unique(np.asarray(y)) if type_of_target(y) in ("binary", "multiclass") else None
 
-    def _resolve(self, space: Space, splits: Sequence[Any], n_splits: int, classes: Any) -> Resolved:
+    def _resolve(
+        self, space: Space, splits: Sequence[Any], n_splits: int, classes: Any, fit_params: Collection[str] = ()
+    ) -> Resolved:
         """What grows, between which amounts."""
         return resolve_resource(
             self.estimator,
@@ -323,6 +326,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             n_rows=max((_n_rows(train) for train, _ in splits), default=None),
             n_splits=n_splits,
             n_classes=None if classes is None else len(classes),
+            fit_params=fit_params,
         )
 
     def _brackets(self, resolved: Resolved) -> tuple[Bracket, ...]:

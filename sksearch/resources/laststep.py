@@ -7,10 +7,11 @@ bit for bit, and kept with the paused model where it is not (TargetEncoder, PCA,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
@@ -37,6 +38,23 @@ def growing_part(estimator: Any) -> tuple[str, Any]:
         name, estimator = estimator.steps[-1]
         prefix += f"{name}__"
     return prefix, estimator
+
+
+def names_at_last(estimator: Any, names: Collection[str]) -> set[str]:
+    """Those of the fit parameters `names` that reach the estimator that grows, as its `fit` knows them.
+
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> sorted(names_at_last(Pipeline([("clf", SGDClassifier())]), ["clf__coef_init", "other__sample_weight"]))
+    ['coef_init']
+    """
+    prefix, model = growing_part(estimator)
+    if not prefix:
+        return set(names)
+    if not sklearn.get_config()["enable_metadata_routing"]:
+        return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    request = getattr(get_routing_for_object(model), "fit", None)  # a router's own estimators may ask for more
+    asked = {} if request is None else request.requests
+    return {name for name, alias in asked.items() if (name if alias is True else alias) in names}
 
 
 def enter(

@@ -1,0 +1,32 @@
+"""What can grow, and how: the resources that Hyperband hands out.
+
+A *growth* trains an estimator to an amount of one resource: `PartialFit` (passes over the data),
+`WarmStart` (trees, boosting rounds, solver iterations), `Boosting` (rounds of LightGBM, XGBoost and
+CatBoost), `Samples` (training rows) and `Refit` (any other integer parameter). The first three go on
+from a paused model; a model grown 1 -> 3 -> 9 equals one grown to 9 at once bit for bit wherever the
+estimator itself allows that.
+
+In a Pipeline the last step grows; the steps before it are fitted once (see `laststep`).
+"""
+
+from __future__ import annotations
+
+from sksearch.resources.boosters import Boosting
+from sksearch.resources.choice import Resolved, resolve_resource
+from sksearch.resources.passes import PartialFit
+from sksearch.resources.protocol import Growth, final_fit
+from sksearch.resources.refits import Refit
+from sksearch.resources.samples import Samples
+from sksearch.resources.warmstarts import WarmStart
+
+__all__ = [
+    "Boosting",
+    "Growth",
+    "PartialFit",
+    "Refit",
+    "Resolved",
+    "Samples",
+    "WarmStart",
+    "final_fit",
+    "resolve_resource",
+]

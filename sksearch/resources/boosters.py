@@ -1,0 +1,203 @@
+"""Rounds of LightGBM, XGBoost and CatBoost, which go on from a fitted model that is given to `fit`.
+
+None of these libraries is imported here: the modules of its classes say whose a model is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from sklearn.base import clone
+
+from sksearch.resources.laststep import Fold, enter, fit
+from sksearch.resources.protocol import Rows, Seed
+
+Params: TypeAlias = Mapping[str, Any]
+
+_ANEW = {
+    *("eval_set", "eval_X", "callbacks"),  # early stopping, the best of all rounds, schedules: they look back
+    "init_score",  # LightGBM: what the model to go on from predicts takes its place
+    *("baseline", "text_features", "embedding_features"),  # CatBoost refuses to go on
+    "cat_features",  # CatBoost may wait for itself forever: its issue 2784, seen with 1.2.10
+}
+"""Parameters of `fit`, or of the model, with which it is fitted anew."""
+
+
+def _lightgbm_continues(params: Params) -> bool:
+    """Not DART, which rescales earlier trees, nor a forest, which refuses; GOSS starts each fit with all rows."""
+    kinds = {params.get(name) for name in ("boosting_type", "boosting", "boost", "data_sample_strategy")}
+    return not kinds & {"dart", "rf", "random_forest", "goss"}
+
+
+def _xgboost_continues(params: Params) -> bool:
+    """Not DART, which scales the trees that it drops anew in every round."""
+    return params.get("booster") != "dart"
+
+
+def _catboost_continues(params: Params) -> bool:
+    """Only a learning rate that is set, as CatBoost derives it from the number of rounds else.
+
+    Ordered boosting keeps a row's own target out of its residual, which the model to go on from knows;
+    shrinking earlier trees is refused, or left out with a warning; graphics cards do not go on.
+    """
+    learns_at = [params.get(name) for name in ("learning_rate", "eta")]
+    shrinks = any(params.get(name) for name in ("model_shrink_rate", "langevin", "posterior_sampling"))
+    plain = params.get("boosting_type") != "Ordered" and params.get("task_type") != "GPU"
+    return any(rate is not None for rate in learns_at) and plain and not shrinks
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What a library calls things, and with which parameters going on is the same as one longer fit."""
+
+    argument: str
+    """The argument of `fit` for the model to go on from."""
+    rounds: tuple[str, ...]
+    """Names of the number of rounds, the usual one first."""
+    default: int
+    """Rounds of a model that sets none of these."""
+    seeds: tuple[str, ...]
+    """Names of the seed, the usual one first."""
+    continues: Callable[[Params], bool]
+    locks_params: bool = False
+    """Whether a fitted model refuses `set_params`; its parameters are part of its pickle's state then."""
+
+
+LIBRARIES = {
+    "lightgbm": Library(
+        "init_model",
+        (
+            *("n_estimators", "num_iterations", "num_iteration", "n_iter", "num_tree", "num_trees"),
+            *("num_round", "num_rounds", "nrounds", "num_boost_round", "max_iter"),
+        ),
+        100,
+        ("random_state", "random_seed", "seed"),
+        _lightgbm_continues,
+    ),
+    "xgboost": Library("xgb_model", ("n_estimators",), 100, ("random_state", "seed"), _xgboost_continues),
+    "catboost": Library(
+        "init_model",
+        ("iterations", "n_estimators", "num_boost_round", "num_trees"),
+        1000,
+        ("random_seed", "random_state"),
+        _catboost_continues,
+        locks_params=True,
+    ),
+}
+
+
+def library_of(model: Any) -> Library | None:
+    """The library whose booster `model` is, if its `fit` can go on from another model.
+
+    The rounds of an XGBRF model are one, whatever its `n_estimators`.
+    """
+    for cls in type(model).__mro__:
+        library = LIBRARIES.get(cls.__module__.partition(".")[0])
+        if library is not None:
+            accepted = inspect.signature(model.fit).parameters.values()
+            takes_it = any(library.argument == one.name or one.kind is one.VAR_KEYWORD for one in accepted)
+            return library if takes_it and not cls.__name__.startswith("XGBRF") else None
+    return None
+
+
+def rounds_parameter(model: Any, library: Library, asked_for: str = "") -> str:
+    """The name by which this model is told its number of rounds: one only may be set.
+
+    An alias that the model sets wins, as in LightGBM; then the usual name if the model has it; then
+    the alias that was asked for.
+    """
+    params = model.get_params()
+    usual, *aliases = library.rounds
+    default = usual if usual in params or asked_for not in aliases else asked_for
+    return next((alias for alias in aliases if params.get(alias) is not None), default)
+
+
+@dataclass(frozen=True, slots=True)
+class Boosting:
+    """Boosting rounds of LightGBM, XGBoost or CatBoost.
+
+    Notes
+    -----
+    Measured with LightGBM 4.7, XGBoost 3.2 and CatBoost 1.2.10: rounds made in parts equal rounds made
+    at once bit for bit, to rounding in CatBoost and in linear trees, as long as nothing is drawn at
+    random. Where rows, columns or thresholds are, every call of `fit` draws from the start again
+    (XGBoost: goes on from whatever its thread drew last). The seed is moved on by the rounds made so
+    far, lest the same be drawn again, and the model is another one, drawn alike. (LightGBM bins by a
+    sample of 200 000 rows, which the seed draws as well.) The model is fitted anew where going on would
+    mean something else, or is not possible: see `Library.continues` and `_ANEW`.
+    """
+
+    resource: str
+    max_resources: int
+    """No model goes on after so many rounds."""
+    resumes: bool = True
+
+    def fit(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        n_resources: int,
+        trained: int,
+        fit_params: Mapping[str, Any],
+        seed: Seed,  # noqa: ARG002
+        classes: Any = None,  # noqa: ARG002
+    ) -> Any:
+        """Make rounds `trained` to `n_resources` - 1."""
+        name = self.resource.rpartition("__")[2]
+        pause = n_resources < self.max_resources
+        model, fold = enter(estimator, X, y, fit_params, trained=trained, pause=pause)
+        library = library_of(model)
+        size = {name: n_resources}
+        if library is not None and trained and _continues(library, model, fold):
+            _go_on(library, model, fold, size, trained)
+        elif library is not None and trained and library.locks_params:
+            # Not in place: a CatBoost model read back and fitted again may hang at predict (its issue 2905).
+            again = fit(clone(model).set_params(**size), *fold)
+            vars(model).clear()
+            vars(model).update(vars(again))
+        else:
+            fit(model.set_params(**size), *fold)
+        return estimator
+
+    def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
+        """All rows."""
+        return train
+
+
+def _continues(library: Library, model: Any, fold: Fold) -> bool:
+    params = model.get_params()
+    given = {name for name, value in {**params, **fold.fit_params}.items() if value is not None}
+    return library.continues(params) and not given & _ANEW
+
+
+def _go_on(library: Library, model: Any, fold: Fold, size: dict[str, int], trained: int) -> None:
+    """Add rounds to `model` until it has `size`; its other parameters stay what they were."""
+    more = {name: n_rounds - trained for name, n_rounds in size.items()}
+    more |= _next_seed(library, model.get_params(), trained)
+    fit_params = {**fold.fit_params, library.argument: model}
+    if library.locks_params:
+        # CatBoost goes on differently from a model just trained than from its copy or one read back from a file.
+        fit_params[library.argument] = copy(model)
+        longer = fit(clone(model).set_params(**more), fold.X, fold.y, fit_params)
+        learnt = {name: value for name, value in longer.__getstate__().items() if name not in longer.get_params()}
+        model.__setstate__({**learnt, **size})
+    else:
+        before = {name: model.get_params().get(name) for name in more}
+        fit(model.set_params(**more), fold.X, fold.y, fit_params)
+        model.set_params(**{**before, **size})
+
+
+def _next_seed(library: Library, params: Params, trained: int) -> dict[str, int]:
+    """Another seed for each part; a RandomState goes on by itself."""
+    usual, *aliases = library.seeds
+    name = next((alias for alias in aliases if params.get(alias) is not None), usual)
+    value = params.get(name)
+    known = value is None or isinstance(value, (int, np.integer))
+    return {name: int(value or 0) + trained} if known else {}

@@ -1,0 +1,240 @@
+"""Which resource an estimator has, and between which amounts it grows."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Collection
+from fractions import Fraction
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.cluster import Birch
+
+from sksearch.resources.boosters import Boosting, library_of, rounds_parameter
+from sksearch.resources.laststep import growing_part, names_at_last
+from sksearch.resources.passes import PartialFit
+from sksearch.resources.protocol import Growth
+from sksearch.resources.refits import Refit
+from sksearch.resources.samples import Samples
+from sksearch.resources.warmstarts import WarmStart, size_parameter
+
+PASSES = 81
+"""Default `max_resources` of `partial_fit`: dask-ml's `max_iter`."""
+MOST_GROWTH = 81
+"""Default ratio of `max_resources` to `min_resources`: four halvings with factor 3, as the published example."""
+
+
+class Resolved(NamedTuple):
+    """What a search hands out."""
+
+    growth: Growth
+    min_resources: int
+    max_resources: int
+
+
+def resolve_resource(
+    estimator: Any,
+    resource: str,
+    *,
+    min_resources: int | Literal["auto"],
+    max_resources: int | Literal["auto"],
+    factor: float,
+    searched_names: Collection[str],
+    n_rows: int | None,
+    n_splits: int,
+    n_classes: int | None,
+    fit_params: Collection[str] = (),
+) -> Resolved:
+    """Say what grows, from how much to how much.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The last step of a Pipeline counts.
+    resource : str
+        "auto": the first of `partial_fit`, a size parameter that warm starts grow, the rounds of a
+        booster, "n_samples" that the estimator has and the search leaves free; or one of these; or
+        any integer parameter, by the name `set_params` knows. A booster's rounds have several names;
+        what grows is the one that the estimator sets.
+    min_resources, max_resources : int or "auto"
+        "auto" for the largest: the estimator's own value of the parameter, 81 passes of
+        `partial_fit`, all training rows. "auto" for the smallest: the largest divided by the
+        greatest power of `factor` up to 81; but at least two rows per split and class.
+    factor : float
+        What rungs are apart.
+    searched_names : collection of str
+        Parameters in the search space.
+    n_rows : int or None
+        Training rows of the largest fold; None when there is no data yet.
+    n_splits : int
+        Number of folds.
+    n_classes : int or None
+        Number of labels; None for anything but a classifier with one target.
+    fit_params : collection of str
+        Names of what `fit` gets besides the data.
+
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> resolved = resolve_resource(
+    ...     RandomForestClassifier(), "auto", min_resources="auto", max_resources="auto", factor=3,
+    ...     searched_names=["max_depth"], n_rows=150, n_splits=5, n_classes=3)
+    >>> resolved.growth.resource, resolved.min_resources, resolved.max_resources
+    ('n_estimators', 1, 100)
+
+    Raises
+    ------
+    ValueError
+        If the estimator has no such resource, the search sets it too, the amounts make no sense, or
+        `partial_fit` does not take the fit parameters.
+    """
+    prefix, model = growing_part(estimator)
+    if resource == "auto":
+        resource = _choose(prefix, model, searched_names, n_classes)
+    library = library_of(model)
+    rounds: set[str] = set() if library is None else {f"{prefix}{name}" for name in library.rounds}
+    for name in sorted((rounds if resource in rounds else {resource}) & set(searched_names)):
+        raise ValueError(
+            f"resource={name!r} is also searched; take it out of the search space, or choose another resource."
+        )
+    largest = _amount("max_resources", max_resources)
+    if resource == "n_samples":
+        largest = _most_rows(largest, n_rows)
+        growth: Growth = Samples(n_rows=n_rows or largest, stratify=is_classifier(estimator))
+    elif resource == "partial_fit":
+        _check_partial_fit(model)
+        _check_fit_params(prefix, model, names_at_last(estimator, fit_params))
+        largest = PASSES if largest is None else largest
+        # A pickled Birch has copies of the arrays that its tree shares, and goes on wrongly.
+        growth = PartialFit(max_resources=largest, resumes=not isinstance(model, Birch))
+    elif library is not None and resource in rounds:
+        resource = f"{prefix}{rounds_parameter(model, library, resource.removeprefix(prefix))}"
+        largest = _own_value(estimator, resource, prefix, largest, default=library.default)
+        growth = Boosting(resource=resource, max_resources=largest)
+    else:
+        largest = _own_value(estimator, resource, prefix, largest)
+        warm = resource == f"{prefix}{size_parameter(model)}"
+        growth = WarmStart(resource=resource, max_resources=largest) if warm else Refit(resource=resource)
+    smallest = _amount("min_resources", min_resources)
+    if smallest is None:
+        fewest_rows = n_splits * 2 * (n_classes or 1) if resource == "n_samples" else 1
+        smallest = min(largest, max(fewest_rows, _least(largest, factor)))
+    if smallest > largest:
+        raise ValueError(
+            f"min_resources={smallest} is greater than max_resources={largest} ({resource}); lower min_resources."
+        )
+    return Resolved(growth, smallest, largest)
+
+
+def _choose(prefix: str, model: Any, searched_names: Collection[str], n_classes: int | None) -> str:
+    """The resource for "auto"; `partial_fit` of a classifier is told the labels, so there must be one list of them."""
+    steps = prefix.split("__")[:-1]
+    if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
+        return "n_samples"  # the last step itself is searched: only rows suit every choice
+    has_passes = hasattr(model, "partial_fit") and not _stops_itself(model)
+    if has_passes and (n_classes is not None or not is_classifier(model)):
+        return "partial_fit"
+    size = size_parameter(model)
+    if size is not None and f"{prefix}{size}" not in searched_names and _is_count(model.get_params()[size]):
+        return f"{prefix}{size}"
+    library = library_of(model)
+    if library is not None and not set(searched_names) & {f"{prefix}{name}" for name in library.rounds}:
+        return f"{prefix}{rounds_parameter(model, library)}"
+    return "n_samples"
+
+
+def _check_partial_fit(model: Any) -> None:
+    name = type(model).__name__
+    if not hasattr(model, "partial_fit"):
+        raise ValueError(
+            f"resource='partial_fit' needs an estimator with partial_fit, {name} has none as it is set; "
+            "use resource='n_samples' or the name of an integer parameter."
+        )
+    if _stops_itself(model):
+        raise ValueError(
+            f"resource='partial_fit' needs early_stopping=False, {name} refuses partial_fit otherwise; "
+            "set it to False or use resource='max_iter'."
+        )
+
+
+def _check_fit_params(prefix: str, model: Any, names: Collection[str]) -> None:
+    """`partial_fit` may take less than `fit`: `coef_init`, say, makes no sense at the second pass."""
+    accepted = inspect.signature(model.partial_fit).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
+        return
+    size = size_parameter(model)
+    other = "n_samples" if size is None else f"{prefix}{size}"
+    for name in sorted(set(names) - set(accepted)):
+        raise ValueError(
+            f"resource='partial_fit' has no place for the fit parameter {name!r}: {type(model).__name__}.partial_fit "
+            f"takes {', '.join(accepted)}; leave it out, or use resource={other!r}."
+        )
+
+
+def _stops_itself(model: Any) -> bool:
+    params = model.get_params(deep=False) if hasattr(model, "get_params") else {}
+    return params.get("early_stopping") is True
+
+
+def _most_rows(largest: int | None, n_rows: int | None) -> int:
+    if n_rows is None and largest is None:
+        raise ValueError("resource='n_samples' counts training rows; pass X and y, or set max_resources.")
+    if largest is None or n_rows is None:
+        return largest or n_rows or 1
+    if largest > n_rows:
+        raise ValueError(
+            f"max_resources={largest} is more than the {n_rows} training rows of a fold; use max_resources='auto'."
+        )
+    return largest
+
+
+def _own_value(estimator: Any, resource: str, prefix: str, largest: int | None, default: int | None = None) -> int:
+    """`largest`, or the estimator's own value of the parameter, or the default of a parameter that may be left out."""
+    params = estimator.get_params()
+    if resource not in params and default is None:
+        near = f"{prefix}{resource}"
+        hint = f"did you mean {near!r}?" if near in params else "see estimator.get_params() for its parameters."
+        raise ValueError(
+            f"resource={resource!r} is neither 'partial_fit' nor 'n_samples' nor a parameter of the estimator; {hint}"
+        )
+    value = params.get(resource)
+    if value is None:
+        value = default
+    if value is not None and not _is_integer(value):
+        raise ValueError(f"resource={resource!r} must be an integer parameter, the estimator has {value!r}.")
+    if largest is not None:
+        return largest
+    if not _is_count(value):
+        raise ValueError(f"max_resources='auto' takes the estimator's {resource}, which is {value!r}; set a number.")
+    return int(value)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_integer(value) and bool(value >= 1)
+
+
+def _amount(name: str, value: int | Literal["auto"]) -> int | None:
+    """An amount of resource; None for "auto"."""
+    if isinstance(value, str) and value == "auto":
+        return None
+    if not _is_count(value):
+        raise ValueError(f"{name} must be 'auto' or an integer of at least 1, got {value!r}.")
+    return int(value)
+
+
+def _least(largest: int, factor: float) -> int:
+    """`largest` divided by the greatest power of `factor` that is at most 81; at least 1."""
+    if not (math.isfinite(factor) and factor > 1):
+        raise ValueError(
+            f"factor must be a finite number greater than 1, got {factor!r}; "
+            "factor=3 keeps the best third at each rung."
+        )
+    exact = Fraction(repr(float(factor)))
+    power = Fraction(1)
+    while power * exact <= MOST_GROWTH:
+        power *= exact
+    return max(1, math.floor(largest / power))

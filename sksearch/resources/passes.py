@@ -1,0 +1,115 @@
+"""Passes over the training rows by `partial_fit`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import shuffle
+from sklearn.utils.class_weight import compute_class_weight
+
+from sksearch.nets import is_net, train
+from sksearch.resources.laststep import enter
+from sksearch.resources.protocol import Rows, Seed
+
+
+@dataclass(frozen=True, slots=True)
+class PartialFit:
+    """Passes over the training rows by `partial_fit`, in a new random order each time.
+
+    Pass k shuffles the rows by the seed and k alone, so it does not matter where a model paused.
+    Arrays among the fit parameters with one entry per row follow the rows. (An int `random_state`
+    would have SGD repeat one order in every call of `partial_fit`.)
+
+    A skorch net makes one epoch a pass, on the rows in their order: shuffling is its own iterator's
+    choice, and its `train_split` stays one split. Torch's generator is seeded by the seed and k.
+    """
+
+    max_resources: int
+    """No model goes on after so many passes."""
+    resource: str = "partial_fit"
+    resumes: bool = True
+
+    def fit(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        n_resources: int,
+        trained: int,
+        fit_params: Mapping[str, Any],
+        seed: Seed,
+        classes: Any = None,
+    ) -> Any:
+        """Make passes `trained` to `n_resources` - 1."""
+        model, fold = enter(estimator, X, y, fit_params, trained=trained, pause=n_resources < self.max_resources)
+        if is_net(model):
+            passes = range(trained, n_resources)
+            train(model, fold.X, fold.y, epochs=passes, seed=seed, fit_params=fold.fit_params)
+            return estimator
+        per_row, others = _split_by_row(fold.fit_params, _n_rows(fold.X))
+        takes_classes = classes is not None and "classes" in inspect.signature(model.partial_fit).parameters
+        with _BalancedAsWeights(model, fold.y):
+            for number in range(trained, n_resources):
+                first = {"classes": classes} if takes_classes and number == 0 else {}
+                rows, labels, weights = _shuffled(fold.X, fold.y, per_row, np.random.default_rng((*seed, number)))
+                known = {**first, **others, **weights}
+                _ = model.partial_fit(rows, **known) if y is None else model.partial_fit(rows, labels, **known)
+        return estimator
+
+    def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
+        """All rows."""
+        return train
+
+
+def _n_rows(X: Any) -> int:
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def _split_by_row(fit_params: Mapping[str, Any], n_rows: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fit parameters with one entry per row, and the others."""
+    per_row = {
+        name: value
+        for name, value in fit_params.items()
+        if not isinstance(value, (str, bytes, Mapping))
+        and name != "classes"
+        and (hasattr(value, "shape") or hasattr(value, "__len__"))
+        and np.ndim(value) > 0
+        and _n_rows(value) == n_rows
+    }
+    return per_row, {name: value for name, value in fit_params.items() if name not in per_row}
+
+
+def _shuffled(X: Any, y: Any, per_row: Mapping[str, Any], rng: np.random.Generator) -> tuple[Any, Any, dict[str, Any]]:
+    """Everything that has one entry per row, in one random order."""
+    names = list(per_row)
+    arrays = [X, *([] if y is None else [y]), *per_row.values()]
+    shuffled = shuffle(*arrays, random_state=int(rng.integers(2**32)))
+    if len(arrays) == 1:
+        return shuffled, None, {}
+    rows, *rest = shuffled
+    labels = None if y is None else rest.pop(0)
+    return rows, labels, dict(zip(names, rest, strict=True))
+
+
+class _BalancedAsWeights:
+    """Within the block `class_weight="balanced"` is the weights it stands for: partial_fit refuses the word."""
+
+    def __init__(self, model: Any, y: Any) -> None:
+        self._model = model
+        self._y = y
+        self._balanced = y is not None and model.get_params(deep=False).get("class_weight") == "balanced"
+
+    def __enter__(self) -> None:
+        if self._balanced:
+            labels = np.unique(np.asarray(self._y))
+            weights = compute_class_weight("balanced", classes=labels, y=np.asarray(self._y))
+            self._model.set_params(class_weight=dict(zip(labels.tolist(), weights.tolist(), strict=True)))
+
+    def __exit__(self, *error: object) -> None:
+        if self._balanced:
+            self._model.set_params(class_weight="balanced")

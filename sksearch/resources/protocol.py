@@ -1,0 +1,82 @@
+"""What trains an estimator to an amount of resource: the protocol of the growths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows: TypeAlias = NDArray[np.intp]
+Seed: TypeAlias = tuple[int, ...]
+
+
+@runtime_checkable
+class Growth(Protocol):
+    """Trains an estimator to an amount of resource; picklable, without state."""
+
+    @property
+    def resource(self) -> str:
+        """Name of the resource: "partial_fit", "n_samples" or a parameter as `set_params` takes it."""
+        ...
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a model trained for less can go on."""
+        ...
+
+    def fit(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        n_resources: int,
+        trained: int,
+        fit_params: Mapping[str, Any],
+        seed: Seed,
+        classes: Any = None,
+    ) -> Any:
+        """Train `estimator` until it has had `n_resources` in all; return the fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Unfitted, with the trial's parameters, when `trained` is 0; otherwise what an earlier
+            call with this X, y, `fit_params` and seed returned. May be changed.
+        X, y
+            The training rows, chosen by `rows`.
+        n_resources : int
+            Units of resource in all.
+        trained : int
+            Units `estimator` has had already.
+        fit_params : mapping
+            What `estimator.fit` would take.
+        seed : tuple of int
+            Seeds every draw; the same for all rungs of a trial and fold.
+        classes : array or None
+            All labels, for a classifier that grows by `partial_fit`.
+        """
+        ...
+
+    def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:
+        """The rows among `train` to fit on; all of them unless the resource is "n_samples"."""
+        ...
+
+
+def final_fit(
+    growth: Growth,
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    n_resources: int,
+    fit_params: Mapping[str, Any],
+    seed: Seed,
+    classes: Any = None,
+) -> Any:
+    """Fit `estimator` anew as a trial at `n_resources` was: the same code, in one go, on rows that `rows` chose."""
+    return growth.fit(
+        estimator, X, y, n_resources=n_resources, trained=0, fit_params=fit_params, seed=seed, classes=classes
+    )

@@ -1,0 +1,88 @@
+"""Training rows: nested samples that keep classes and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sksearch.resources.laststep import fit
+from sksearch.resources.protocol import Rows, Seed
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Training rows; a promoted trial is fitted anew on more of them.
+
+    For a fold with as many training rows as the largest, a unit is a row; smaller folds (and the
+    whole data, for the refit) give the same share of their rows. A smaller sample is part of every
+    larger one. Samples for a classifier keep the shares of the classes (of a single target) and have at
+    least one row of each class of each target, even if there are fewer units. With groups, whole groups
+    are taken one after the other, the last in part; only the one row of a class may be of a later group.
+    """
+
+    n_rows: int
+    """Training rows of the largest fold: at this resource all rows of every fold are used."""
+    stratify: bool
+    """Whether y holds the labels of a classifier."""
+    resource: str = "n_samples"
+    resumes: bool = False
+
+    def fit(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        n_resources: int,  # noqa: ARG002
+        trained: int,  # noqa: ARG002
+        fit_params: Mapping[str, Any],
+        seed: Seed,  # noqa: ARG002
+        classes: Any = None,  # noqa: ARG002
+    ) -> Any:
+        """Fit on the rows that `rows` chose."""
+        return fit(estimator, X, y, fit_params)
+
+    def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:
+        """So many of `train`, in their order there."""
+        n_train = len(train)
+        n_kept = n_train * n_resources // self.n_rows
+        if n_kept >= n_train:
+            return train
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(n_train)
+        codes = _codes(y, train) if self.stratify and y is not None else np.zeros((n_train, 1), dtype=np.intp)
+        if groups is not None:
+            members = np.unique(np.asarray(groups)[train], return_inverse=True)[1]
+            order = order[np.argsort(rng.permutation(1 + int(members.max()))[members[order]], kind="stable")]
+        elif codes.shape[1] == 1:
+            order = order[np.argsort(_quantiles(codes[order, 0]), kind="stable")]
+        firsts = _one_of_each(codes[order])
+        order = np.concatenate([order[firsts], np.delete(order, firsts)])
+        kept: Rows = train[np.sort(order[: max(n_kept, len(firsts))])]
+        return kept
+
+
+def _codes(y: Any, train: Rows) -> Rows:
+    """The labels of the training rows as numbers from 0, one column for each target."""
+    dense = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+    labels = dense[train].reshape(len(train), -1)
+    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in labels.T])
+
+
+def _quantiles(codes: Rows) -> NDArray[np.float64]:
+    """Where each row stands among those of its class, from 0 to 1: sorted by it, every beginning has all shares."""
+    quantiles = np.empty(len(codes))
+    for code in range(1 + int(codes.max())):
+        members = np.flatnonzero(codes == code)
+        quantiles[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return quantiles
+
+
+def _one_of_each(codes: Rows) -> Rows:
+    """The first row of each class of each target."""
+    firsts = [np.unique(column, return_index=True)[1] for column in codes.T]
+    return np.unique(np.concatenate(firsts))

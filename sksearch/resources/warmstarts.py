@@ -1,0 +1,129 @@
+"""Sizes that warm starts of scikit-learn's estimators grow: which parameter, what it counts, when it goes on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
+from sklearn.linear_model import LogisticRegression
+
+from sksearch.resources.laststep import enter, fit
+from sksearch.resources.protocol import Rows, Seed
+
+_STARTS = {"coef_init", "intercept_init"}
+"""Fit parameters to start from, which SGD would do again at every warm start: such a model is fitted anew."""
+_HIST = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
+_BOOSTING = (GradientBoostingClassifier, GradientBoostingRegressor)
+_BAGGING = (BaggingClassifier, BaggingRegressor)
+
+
+@dataclass(frozen=True, slots=True)
+class WarmStart:
+    """A size parameter that an estimator with `warm_start` grows: `n_estimators` or `max_iter`.
+
+    `warm_start` is true during a continued fit only, and the parameter says the full size after it:
+    the result looks like an estimator fitted at once.
+
+    Notes
+    -----
+    Measured with scikit-learn 1.6.0 and 1.9.1: `n_estimators`, and `max_iter` of
+    HistGradientBoosting, count the members in all; any other `max_iter` counts the iterations of one
+    call of `fit` (scikit-learn issue 25522). The former equal a fit at once bit for bit with an int
+    `random_state`. The latter restart the solver from the coefficients: coordinate descent and
+    mixtures do not mind (equal to rounding); SGD, MLP, LogisticRegression and Huber lose their step
+    sizes or curvature and come to the same solution by another way.
+
+    Where going on is refused (Bagging with out-of-bag scores) or forgets what early stopping had
+    seen (GradientBoosting with `n_iter_no_change`), the model is fitted anew at the larger size.
+    """
+
+    resource: str
+    max_resources: int
+    """No model goes on after this size."""
+    resumes: bool = True
+
+    def fit(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        n_resources: int,
+        trained: int,
+        fit_params: Mapping[str, Any],
+        seed: Seed,  # noqa: ARG002
+        classes: Any = None,  # noqa: ARG002
+    ) -> Any:
+        """Grow from size `trained` to size `n_resources`."""
+        name = self.resource.rpartition("__")[2]
+        pause = n_resources < self.max_resources
+        model, fold = enter(estimator, X, y, fit_params, trained=trained, pause=pause)
+        if trained and stopped_early(model):
+            return estimator.set_params(**{self.resource: n_resources})
+        going_on = bool(trained) and goes_on(model, name) and not _STARTS & fold.fit_params.keys()
+        size = n_resources - trained if going_on and not counts_total(model, name) else n_resources
+        usual = {key: value for key, value in model.get_params(deep=False).items() if key == "warm_start"}
+        fit(model.set_params(**dict.fromkeys(usual, going_on), **{name: size}), *fold)
+        model.set_params(**usual, **{name: n_resources})
+        return estimator
+
+    def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
+        """All rows."""
+        return train
+
+
+def counts_total(model: Any, name: str) -> bool:
+    """Whether the size parameter counts members in all, or the iterations of one fit."""
+    return name == "n_estimators" or isinstance(model, _HIST)
+
+
+def stopped_early(model: Any) -> bool:
+    """Whether early stopping ended the last fit: HistGradientBoosting would add one more round at each call."""
+    if not (isinstance(model, _HIST) and model.do_early_stopping_):
+        return False
+    scores = model.validation_score_ if len(model.validation_score_) else model.train_score_
+    if len(scores) <= model.n_iter_no_change:
+        return False
+    recent, before = scores[-model.n_iter_no_change :], scores[-model.n_iter_no_change - 1]
+    return not bool(np.any(recent > before + model.tol))
+
+
+def goes_on(model: Any, name: str) -> bool:
+    """Whether a warm start of this model is possible and trains just the difference."""
+    params = model.get_params(deep=False)
+    if isinstance(model, _BAGGING):
+        return not params["oob_score"]  # refused with warm_start
+    if isinstance(model, _BOOSTING):
+        return params["n_iter_no_change"] is None  # what it has seen so far is forgotten
+    if isinstance(model, LogisticRegression):
+        return bool(params["solver"] != "liblinear")  # starts from nothing
+    return size_parameter(model) == name
+
+
+def size_parameter(model: Any) -> str | None:
+    """The parameter that a warm start of `model` grows, if any.
+
+    `n_estimators` counts members by its name; what `max_iter` counts is known of scikit-learn's own
+    classes (and of subclasses) only.
+    """
+    params = model.get_params(deep=False) if hasattr(model, "get_params") else {}
+    if "warm_start" not in params:
+        return None
+    if "n_estimators" in params:
+        return "n_estimators"
+    own = any(
+        cls.__module__.startswith("sklearn.") and "warm_start" in inspect.signature(cls).parameters
+        for cls in type(model).__mro__[:-1]
+    )
+    return "max_iter" if own and "max_iter" in params else None

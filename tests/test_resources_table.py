@@ -1,0 +1,203 @@
+"""Every estimator of scikit-learn that can grow: grown 1 -> 3 -> 9 against fitted at once at 9."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone, is_classifier
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.preprocessing import minmax_scale
+from sklearn.utils import all_estimators
+
+from sksearch.resources import PartialFit, WarmStart, final_fit, resolve_resource
+
+# So few iterations do not converge, and some classes are deprecated: neither is of interest here.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SEED = (7, 2)
+IRIS = load_iris(return_X_y=True)
+DIABETES = load_diabetes(return_X_y=True)
+CLASSES = dict(all_estimators())
+
+
+def accepts(cls, name):
+    return name in inspect.signature(cls).parameters
+
+
+def example(name):
+    """An estimator, with an int `random_state`, and data for it."""
+    cls = CLASSES[name]
+    params = {"random_state": 0} if accepts(cls, "random_state") else {}
+    if accepts(cls, "estimator") and accepts(cls, "random_state") is False:
+        params["estimator"] = (SGDRegressor if name.endswith("Regressor") else SGDClassifier)(random_state=0)
+    X, y = DIABETES if name.endswith("Regressor") or name in REGRESSORS else IRIS
+    if name.startswith(("Multi", "MiniBatchNMF", "BernoulliRBM", "CategoricalNB")):
+        X = minmax_scale(X)
+    if name == "CategoricalNB":
+        X = (X * 4).astype(int)
+    if name.startswith(("MultiOutput", "MultiTask")):
+        y = np.column_stack([y, y[::-1]])
+    return cls(**params), X, y
+
+
+REGRESSORS = {"ElasticNet", "Lasso", "MultiTaskElasticNet", "MultiTaskLasso"}
+
+
+def grow(growth, estimator, X, y, levels, classes=None):
+    """Train to each level in turn, through a pickle as a paused model is, or anew if nothing is paused."""
+    model, trained = clone(estimator), 0
+    for level in levels:
+        model = pickle.loads(pickle.dumps(model)) if growth.resumes else clone(estimator)
+        trained = trained if growth.resumes else 0
+        model = growth.fit(model, X, y, n_resources=level, trained=trained, fit_params={}, seed=SEED, classes=classes)
+        trained = level
+    return model
+
+
+def outputs(model, X):
+    """All that the model says of X."""
+    found = {}
+    for method in ("predict_proba", "decision_function", "score_samples", "transform", "predict"):
+        if hasattr(model, method):
+            values = getattr(model, method)(X)
+            found[method] = values.toarray() if sparse.issparse(values) else np.asarray(values)
+    assert found
+    return found
+
+
+# --- passes -----------------------------------------------------------------------------------------------
+
+PASSES = sorted(name for name, cls in CLASSES.items() if hasattr(cls, "partial_fit"))
+NO_PASSES = {
+    "FrozenEstimator": "learns nothing",
+    "HashingVectorizer": "learns nothing",
+    "SelectFromModel": "passes no labels on to the partial_fit inside, which asks for them",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in PASSES if name not in NO_PASSES])
+def test_passes_made_in_rungs_equal_passes_made_at_once(name):
+    estimator, X, y = example(name)
+    classes = np.unique(y) if is_classifier(estimator) else None
+    if name == "MultiOutputClassifier":
+        classes = [np.unique(y)] * 2
+    growth = resolve(estimator, "partial_fit", max_resources=9)
+    assert isinstance(growth, PartialFit)
+    grown = outputs(grow(growth, estimator, X, y, [1, 3, 9], classes), X)
+    once = final_fit(growth, clone(estimator), X, y, n_resources=9, fit_params={}, seed=SEED, classes=classes)
+    for method, expected in outputs(once, X).items():
+        assert np.array_equal(grown[method], expected)
+
+
+def test_a_birch_is_trained_anew_as_its_pickle_goes_on_wrongly():
+    """If this fails, scikit-learn's pickle of it works and Birch may go on."""
+    birch, X, y = example("Birch")
+    assert not resolve(birch, "partial_fit", max_resources=9).resumes
+    growth = PartialFit(max_resources=9)
+    once = final_fit(growth, clone(birch), X, y, n_resources=9, fit_params={}, seed=SEED)
+    assert not np.array_equal(grow(growth, birch, X, y, [1, 3, 9]).transform(X), once.transform(X))
+
+
+# --- sizes ------------------------------------------------------------------------------------------------
+
+SIZES = {
+    name: next(size for size in ("n_estimators", "max_iter") if accepts(cls, size))
+    for name, cls in sorted(CLASSES.items())
+    if accepts(cls, "warm_start") and (accepts(cls, "n_estimators") or accepts(cls, "max_iter"))
+}
+ROUNDED = {"Lasso", "MultiTaskLasso", "BayesianGaussianMixture", "GaussianMixture"}
+SOLVERS = {
+    "ElasticNet": "coordinate descent: screening and gaps are computed anew",
+    "GammaRegressor": "L-BFGS: its curvature is forgotten",
+    "HuberRegressor": "L-BFGS",
+    "LogisticRegression": "L-BFGS",
+    "MultiTaskElasticNet": "coordinate descent",
+    "PoissonRegressor": "L-BFGS",
+    "TweedieRegressor": "L-BFGS",
+}
+SCHEDULES = {
+    "MLPClassifier": "momentum and order of the rows begin anew",
+    "MLPRegressor": "momentum and order of the rows begin anew",
+    "NeighborhoodComponentsAnalysis": "L-BFGS on a function with many minima",
+    "PassiveAggressiveClassifier": "the order of the rows begins anew",
+    "PassiveAggressiveRegressor": "the order of the rows begins anew",
+    "Perceptron": "the order of the rows begins anew",
+    "SGDClassifier": "step sizes and order of the rows begin anew",
+    "SGDOneClassSVM": "step sizes and order of the rows begin anew",
+    "SGDRegressor": "step sizes and order of the rows begin anew",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if name not in SOLVERS | SCHEDULES])
+def test_a_size_grown_by_warm_starts_equals_one_fitted_at_once(name):
+    estimator, X, y = example(name)
+    growth = resolve(estimator, SIZES[name], max_resources=9)
+    assert isinstance(growth, WarmStart)
+    grown = grow(growth, estimator, X, y, [1, 3, 9])
+    once = clone(estimator).set_params(**{SIZES[name]: 9}).fit(X, y)
+    for method, expected in outputs(once, X).items():
+        if name in ROUNDED:
+            np.testing.assert_allclose(outputs(grown, X)[method], expected, rtol=1e-12)
+        else:
+            assert np.array_equal(outputs(grown, X)[method], expected)
+    assert repr(grown.get_params()) == repr(once.get_params())
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if name in SOLVERS])
+def test_a_solver_that_begins_anew_comes_to_the_same_solution(name):
+    estimator, X, y = example(name)
+    estimator.set_params(tol=1e-6)
+    growth = resolve(estimator, "max_iter", max_resources=9000)
+    grown = grow(growth, estimator, X, y, [1000, 3000, 9000])
+    once = clone(estimator).set_params(max_iter=9000).fit(X, y)
+    first, second = (outputs(model, X) for model in (grown, once))
+    method = next(iter(first))
+    np.testing.assert_allclose(first[method], second[method], rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if name in SCHEDULES])
+def test_what_begins_anew_trains_the_difference_only(name):
+    """Iterations that were done are not done again, and the parameter says how many there were in all."""
+    estimator, X, y = example(name)
+    done = []
+
+    class Watched(CLASSES[name]):
+        def fit(self, X, y=None, **params):
+            done.append((self.max_iter, self.warm_start))
+            return super().fit(X, y, **params)
+
+    model = Watched(**estimator.get_params(deep=False))
+    growth = resolve(model, "max_iter", max_resources=9)
+    for trained, level in [(0, 1), (1, 3), (3, 9)]:
+        growth.fit(model, X, y, n_resources=level, trained=trained, fit_params={}, seed=SEED)
+        assert (model.max_iter, model.warm_start) == (level, False)
+    assert done == [(1, False), (2, True), (6, True)]
+
+
+def test_what_differs_is_listed_with_its_reason_and_nothing_else():
+    """A new estimator of scikit-learn is compared bit for bit until somebody says why it cannot be."""
+    assert set(NO_PASSES) <= set(PASSES) | {"FrozenEstimator"}
+    listed = [set(SOLVERS), set(SCHEDULES), ROUNDED]
+    assert sum(map(len, listed)) == len(set.union(*listed))
+    assert set.union(*listed) <= set(SIZES)
+    assert len(PASSES) > 20
+    assert len(SIZES) > 30
+
+
+def resolve(estimator, resource, *, max_resources):
+    return resolve_resource(
+        estimator,
+        resource,
+        min_resources="auto",
+        max_resources=max_resources,
+        factor=3,
+        searched_names=[],
+        n_rows=100,
+        n_splits=5,
+        n_classes=None,
+    ).growth
