@@ -80,8 +80,12 @@ def correlation(low: Mapping[int, float], high: Mapping[int, float], both: Itera
     the high level are regressed on those of the low one, and with slope b and residual variance s2 the
     correlation over a whole rung, the normal scores of which have variance 1, is
     :math:`r = b / \sqrt{b^2 + s^2}`. It is averaged with the prior on Fisher's scale,
-    :math:`\tanh[\{(n - 3) \operatorname{atanh} r + \operatorname{atanh} 0.7\} / (n - 2)]`. Equal scores at the
-    high level, of models that have learned nothing yet or all there is, say nothing: 0.7.
+    :math:`\tanh[\{w \operatorname{atanh} r + \operatorname{atanh} 0.7\} / (w + 1)]`. Its weight w is n - 3
+    for trials from the whole rung. A selection leaves the slope right, but less certain, as if there were
+    fewer of them: by the share v of the variance of the normal scores that it leaves,
+    :math:`w = (n - 3) \min(v, 1)`. So the best of a rung, which are all alike, hardly count, and what
+    they say of luck is not taken for a bad rung. Equal scores at the high level, of models that have
+    learned nothing yet or all there is, say nothing: 0.7.
 
     Parameters
     ----------
@@ -111,7 +115,7 @@ def correlation(low: Mapping[int, float], high: Mapping[int, float], both: Itera
     slope = float(x @ y) / spread if spread else 0.0
     residual = float(np.square(y - slope * x).sum()) / (len(trials) - 2)
     r = slope / math.sqrt(slope**2 + residual)
-    weight = len(trials) - 3
+    weight = (len(trials) - 3) * min(spread / len(trials), 1.0)
     r = math.copysign(min(abs(r), 1.0 - 1e-12), r)
     mean = (weight * math.atanh(r) + _PRIOR_PAIRS * math.atanh(_PRIOR_CORRELATION)) / (weight + _PRIOR_PAIRS)
     return math.tanh(mean)
