@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm, rankdata
 
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.samplers.fixed import FixedSampler
@@ -48,6 +49,45 @@ def test_correlation_depends_on_ranks_alone_and_not_on_the_order_of_trials(seed,
     order = rng.permutation(n).tolist()
     shuffled = {trial: math.exp(low[trial]) for trial in order}
     assert correlation(shuffled, {t: 5 * v**3 + v for t, v in high.items()}, reversed(range(n))) == pytest.approx(found)
+
+
+@pytest.mark.parametrize("n_best", [12, 40, 120])
+def test_pairs_count_by_the_spread_that_a_selection_leaves(n_best):
+    """The weight of the pairs, read off the result, with numpy's regression and scipy's ranks."""
+    rng = np.random.default_rng(0)
+    early = rng.standard_normal(120)
+    late = 0.2 * early + rng.standard_normal(120)
+    best = np.argsort(-early)[:n_best]
+    scores = norm.ppf((rankdata(early) - 0.5) / 120)
+    x, y = scores[best], norm.ppf((rankdata(late[best]) - 0.5) / n_best)
+    (slope, _), (squares, *_), *_ = np.polyfit(x, y, 1, full=True)
+    r = slope / math.sqrt(slope**2 + squares / (n_best - 2))
+    found = correlation(dict(enumerate(early)), {trial: late[trial] for trial in best.tolist()}, best.tolist())
+    weight = (math.atanh(0.7) - math.atanh(found)) / (math.atanh(found) - math.atanh(r))
+    assert weight == pytest.approx((n_best - 3) * np.var(x) / np.var(scores))
+
+
+def test_the_best_of_a_faithful_rung_refute_it_less_often_than_as_many_of_all():
+    """Later scores correlate with early ones at 0.8; 12 of 120 trials go on. As 12 of a whole rung: one in four."""
+    refuted = []
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        early = rng.standard_normal(120)
+        late = 0.8 * early + 0.6 * rng.standard_normal(120)
+        best = np.argsort(-early)[:12].tolist()
+        refuted.append(correlation(dict(enumerate(early)), {trial: late[trial] for trial in best}, best) < 0.5)
+    assert np.mean(refuted) < 0.18
+
+
+def test_a_reversed_rung_is_refuted_by_a_few_of_all_its_trials():
+    refuted = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        early = rng.standard_normal(120)
+        late = -0.8 * early + 0.6 * rng.standard_normal(120)
+        some = rng.choice(120, 8, replace=False).tolist()
+        refuted.append(correlation(dict(enumerate(early)), {trial: late[trial] for trial in some}, some) < 0.5)
+    assert np.mean(refuted) > 0.98
 
 
 def test_equal_early_scores_predict_nothing():

@@ -106,7 +106,8 @@ def correlation(low: Mapping[int, float], high: Mapping[int, float], both: Itera
     """
     trials = sorted(both)
     position = {trial: place for place, trial in enumerate(low)}
-    x = _normal_scores(np.array(list(low.values())))[[position[trial] for trial in trials]]
+    rung = _normal_scores(np.array(list(low.values())))
+    x = rung[[position[trial] for trial in trials]]
     y = _normal_scores(np.array([high[trial] for trial in trials]))
     if np.ptp(y) == 0.0:
         return _PRIOR_CORRELATION
@@ -115,7 +116,9 @@ def correlation(low: Mapping[int, float], high: Mapping[int, float], both: Itera
     slope = float(x @ y) / spread if spread else 0.0
     residual = float(np.square(y - slope * x).sum()) / (len(trials) - 2)
     r = slope / math.sqrt(slope**2 + residual)
-    weight = (len(trials) - 3) * min(spread / len(trials), 1.0)
+    variance = float(rung.var())
+    left = min(spread / len(trials) / variance, 1.0) if variance else 1.0
+    weight = left * (len(trials) - 3)
     r = math.copysign(min(abs(r), 1.0 - 1e-12), r)
     mean = (weight * math.atanh(r) + _PRIOR_PAIRS * math.atanh(_PRIOR_CORRELATION)) / (weight + _PRIOR_PAIRS)
     return math.tanh(mean)
