@@ -121,7 +121,7 @@ def test_known_values_take_what_lies_in_the_space_from_the_fittest_branch():
 
 @pytest.mark.parametrize(
     ("d", "workers", "budget", "expected"),
-    [(4, 1, 50, 7), (4, 1, 8, 2), (4, 1, 1, 1), (12, 1, 50, 13), (3, 64, 1000, 10), (3, 8, 1000, 8), (6, 1, None, 9)],
+    [(4, 1, 50, 7), (4, 1, 9, 5), (4, 1, 1, 1), (12, 1, 20, 10), (3, 64, 1000, 10), (3, 8, 1000, 8), (6, 1, None, 9)],
 )
 def test_number_of_initial_points(d, workers, budget, expected):
     assert n_initial(d, workers, budget) == expected

@@ -76,7 +76,7 @@ class BayesSearchCV(AdaptiveSearchCV):
     n_initial_points : int or 'auto', default='auto'
         Trials before the model is asked, those of `initial_params` among them: a scrambled Sobol
         sequence. 'auto' takes enough to fit a lengthscale for each parameter and to keep all workers
-        busy, and at most a quarter of `n_iter`.
+        busy, and at most half of `n_iter`.
     n_points : int or None, default=None
         Accepted for code written for scikit-optimize, without effect. There it is the number of trials
         in a batch; here no trial waits for others, and as many as `n_jobs` allows are under way.
@@ -134,8 +134,9 @@ class BayesSearchCV(AdaptiveSearchCV):
     Notes
     -----
     Matern-5/2 kernel with a lengthscale for each parameter; scores transformed by a half-rank warp;
-    log expected improvement (Ament et al. 2023), averaged over imagined outcomes of the trials under
-    way (Snoek et al. 2012). The details are in :class:`sksearch.samplers.BayesSampler`.
+    log expected improvement (Ament et al. 2023), averaged over imagined values of the best trials,
+    whose scores are noisy, and of those under way (Letham et al. 2019). The details are in
+    :class:`sksearch.samplers.BayesSampler`.
 
     The folds of a trial are run one after another as far as there is other work for the workers;
     trials begin with different folds. With d the mean difference to the best complete trial over the
@@ -144,8 +145,8 @@ class BayesSearchCV(AdaptiveSearchCV):
 
     References
     ----------
-    J. Snoek, H. Larochelle, R. P. Adams (2012): Practical Bayesian optimization of machine learning
-    algorithms. NeurIPS 25.
+    B. Letham, B. Karrer, G. Ottoni, E. Bakshy (2019): Constrained Bayesian optimization with noisy
+    experiments. Bayesian Analysis 14(2).
 
     S. Ament, S. Daulton, D. Eriksson, M. Balandat, E. Bakshy (2023): Unexpected improvements to
     expected improvement for Bayesian optimization. NeurIPS 36.

@@ -119,8 +119,8 @@ class BayesSampler:
     initial points, then the model. It is trained on the last outcome of every trial, whatever its
     resource; a failed trial counts as worse than all others, and where many fail the probability of
     that is learned too; a pruned trial counts by its fold-adjusted mean, with the variance of the
-    folds not seen; a trial without any outcome is averaged over (pending). A finite space is never
-    asked for the same parameters twice.
+    folds not seen. What the best trials are worth, and those without any outcome (pending), is
+    averaged over. A finite space is never asked for the same parameters twice.
 
     A suggestion is a function of the space, the settings, the history and `rng`, so a resumed
     search continues as the uninterrupted one. The hyperparameters are those fitted to the first m
@@ -132,7 +132,7 @@ class BayesSampler:
     ----------
     space : Space
     n_trials : int or None
-        Budget, of which the initial points take at most a quarter; None if unlimited.
+        Budget, of which the initial points take at most half; None if unlimited.
     initial_params : sequence of dicts
         Tried first. A dict may leave names out: they are drawn at random.
     n_initial_points : int or "auto"
@@ -147,7 +147,7 @@ class BayesSampler:
     Matern-5/2 kernel with a lengthscale per column and Hamming distance for categories, fitted by
     maximum a posteriori (`gp.regression`), with noise that is expected to be what neither trial nor fold
     explains of the scores (`folds`); inputs warped where that explains more (`gp.warping`), scores by
-    `gp.transform`; acquisition averaged over imagined outcomes of pending trials
+    `gp.transform`; acquisition averaged over imagined values of the best and of the pending trials
     (`gp.acquisition`), maximised over the mixed space (`gp.maximize`).
 
     Examples
