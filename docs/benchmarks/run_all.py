@@ -1,4 +1,4 @@
-"""All benchmarks that need no peer, one after the other, each in a process of its own: about two hours on two cores.
+"""All benchmarks that need no peer, one after the other, each in a process of its own: about four hours on two cores.
 
     python docs/benchmarks/run_all.py [--quick]
 
@@ -16,6 +16,8 @@ import tempfile
 from pathlib import Path
 
 RECORDS = Path(tempfile.gettempdir()) / "sksearch-benchmarks"
+COSTS = RECORDS / "fidelity"
+NO_PEERS = ["bayes", "hyperband", "random", "halving"]
 FEW = ["--seeds", "1", "--tasks", "branin", "hartmann6"]
 # script, what it is always given, what makes it quick
 SCRIPTS = [
@@ -25,7 +27,9 @@ SCRIPTS = [
     ("regret/report.py", [], []),
     ("regret/cost.py", [], ["--trials", "20", "--tasks", "branin"]),
     ("regret/parallel.py", [], ["--trials", "16", *FEW]),
-    ("fidelity/simulate.py", [], ["--seeds", "1", "--curves", "late", "--workers", "4"]),
+    ("fidelity/simulate.py", ["--workers", "1", "4"], ["--seeds", "1", "--curves", "late", "--workers", "4"]),
+    ("fidelity/cost.py", ["--methods", *NO_PEERS], ["--seeds", "1", "--tasks", "boosting", "--records", str(COSTS)]),
+    ("fidelity/report.py", [], ["--records", str(COSTS)]),
     ("regret/pruning.py", [], ["--folds", "30", "--seeds", "1", "--tasks", "decision tree"]),
 ]
 
@@ -35,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
+    RECORDS.mkdir(exist_ok=True)
     for name, always, little in SCRIPTS:
         print(f"\n--- {name}", flush=True)
         command = [sys.executable, str(Path(__file__).parent / name), *always, *(little if quick else [])]

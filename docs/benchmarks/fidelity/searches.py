@@ -248,10 +248,10 @@ def peer(task: Task, recorder: Recorder, seed: int, name: str) -> None:
 SEARCHES: dict[str, tuple[Search, tuple[str, ...], float]] = {
     "bayes": (bayes, (), 1),
     "hyperband": (hyperband, (), 1),
-    "random": (random, (), 5),
-    "halving": (halving, (), 3),
-    "optuna": (partial(peer, name="optuna"), ("optuna",), 2),
-    "syne-tune": (partial(peer, name="syne-tune"), ("syne-tune",), 2),
+    "random": (random, (), 3),
+    "halving": (halving, (), 2),
+    "optuna": (partial(peer, name="optuna"), ("optuna",), 1),
+    "syne-tune": (partial(peer, name="syne-tune"), ("syne-tune",), 1),
     "hyperband, random": (asha_random, (), 1),
     "hyperband, published": (published, (), 1),
 }
@@ -259,8 +259,9 @@ SEARCHES: dict[str, tuple[Search, tuple[str, ...], float]] = {
 
 def versions(name: str) -> dict[str, str]:
     """Of the packages a method and the tasks are made of."""
-    packages = ("scikit-learn", "lightgbm", "sksearch", *SEARCHES[name][1])
-    return {package: importlib.metadata.version(package) for package in packages}
+    packages = {"scikit-learn", "lightgbm", "sksearch", *SEARCHES[name][1]}
+    known = {package.metadata["Name"]: package.version for package in importlib.metadata.distributions()}
+    return {package: known[package] for package in sorted(packages & known.keys())}
 
 
 def quiet() -> None:
