@@ -164,15 +164,17 @@ class Workers:
         self._work.append((evaluation, cost))
         self._left.append(self._setting.n_folds)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing is to be run."""
+        return self.wanting and not self._running
+
     def next_done(self) -> tuple[int, Evaluation, int] | None:
-        """Its number, the next complete evaluation and its units; None when nothing runs."""
-        while not self.wanting or self._running:
-            self.clock, _, time, number = heapq.heappop(self._running)
-            self.spans.append((self.clock - time, self.clock))
-            self._left[number] -= 1
-            if self._left[number] == 0:
-                return number, *self._work[number]
-        return None
+        """Wait for a job: number, evaluation and units if it was the last one of an evaluation."""
+        self.clock, _, time, number = heapq.heappop(self._running)
+        self.spans.append((self.clock - time, self.clock))
+        self._left[number] -= 1
+        return (number, *self._work[number]) if self._left[number] == 0 else None
 
     def used(self, until: float) -> float:
         """Share of the time up to then."""
@@ -204,18 +206,17 @@ def run(method: str, name: str, setting: Setting, seed: int) -> dict[str, Any]:
                 break
             history.asked(evaluation)
             workers.submit(evaluation)
+        if workers.idle:
+            break
         done = workers.next_done()
         if done is None:
-            break
+            continue
         number, evaluation, cost = done
         units, params = evaluation.n_resources or MOST, evaluation.trial.params
         score = curves.score(params, units, seed)
         waiting[number] = Outcome(evaluation=evaluation, folds=(), score=score)
-        for told in [len(history.outcomes)] if setting.in_order else [number]:
-            position = told
-            while position in waiting:
-                history.told(waiting.pop(position))
-                position += 1 if setting.in_order else len(history.evaluations)
+        while (position := len(history.outcomes) if setting.in_order else number) in waiting:
+            history.told(waiting.pop(position))
         spent.append((workers.clock, spent[-1][1] + cost))
         if units == MOST:
             full.append((setting.n_workers * workers.clock, score))
