@@ -18,6 +18,7 @@ from pathlib import Path
 RECORDS = Path(tempfile.gettempdir()) / "sksearch-benchmarks"
 COSTS = RECORDS / "fidelity"
 NO_PEERS = ["bayes", "hyperband", "random", "halving"]
+FEW_COSTS = ["--seeds", "1", "--tasks", "boosting", "--methods", "bayes", "random"]
 FEW = ["--seeds", "1", "--tasks", "branin", "hartmann6"]
 # script, what it is always given, what makes it quick
 SCRIPTS = [
@@ -27,8 +28,12 @@ SCRIPTS = [
     ("regret/report.py", [], []),
     ("regret/cost.py", [], ["--trials", "20", "--tasks", "branin"]),
     ("regret/parallel.py", [], ["--trials", "16", *FEW]),
-    ("fidelity/simulate.py", ["--workers", "1", "4"], ["--seeds", "1", "--curves", "late", "--workers", "4"]),
-    ("fidelity/cost.py", ["--methods", *NO_PEERS], ["--seeds", "1", "--tasks", "boosting", "--records", str(COSTS)]),
+    (
+        "fidelity/simulate.py",
+        ["--workers", "1", "4"],
+        ["--seeds", "1", "--curves", "late", "--workers", "4", "--top", "1"],
+    ),
+    ("fidelity/cost.py", ["--methods", *NO_PEERS], [*FEW_COSTS, "--records", str(COSTS)]),
     ("fidelity/report.py", [], ["--records", str(COSTS)]),
     ("regret/pruning.py", [], ["--folds", "30", "--seeds", "1", "--tasks", "decision tree"]),
 ]

@@ -125,19 +125,22 @@ def equal_cost(known: dict[str, Cells]) -> str:
         "| search | cells | observed score | 95 % interval | true value | 95 % interval |",
         "|---|---|---|---|---|---|",
     ]
-    bayes, random = known["bayes"], known.get("random", {})
+    bayes = known["bayes"]
+    drawn: dict[str, list[float]] = {}
+    for (task, _), cell in known.get("random", {}).items():
+        drawn.setdefault(task, []).extend(score for _, score in cell["full"])
+    middles = {task: statistics.median(scores) for task, scores in drawn.items()}
     for method, cells in known.items():
-        both = sorted(cells.keys() & bayes.keys() & random.keys())
+        both = sorted(cell for cell in cells.keys() & bayes.keys() if cell[0] in middles)
         if method == "bayes" or not both:
             continue
 
         def lead(cell: tuple[str, int], cells: Cells = cells) -> float:
-            middle = statistics.median(score for _, score in random[cell]["full"])
-            final = best(bayes[cell])
+            middle, final = middles[cell[0]], best(bayes[cell])
             return (score_at(cells[cell], bayes[cell]["seconds"], middle) - final) / (final - middle)
 
         def true_lead(cell: tuple[str, int], cells: Cells = cells) -> float:
-            middle = statistics.median(score for _, score in random[cell]["full"])
+            middle = middles[cell[0]]
             known_value, final = cells[cell]["true"]["equal"], bayes[cell]["true"]["end"]
             return ((middle if known_value is None else known_value) - final) / (final - middle)
 
