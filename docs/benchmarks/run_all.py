@@ -1,4 +1,4 @@
-"""All benchmarks that need no peer, one after the other, each in a process of its own: about two hours on two cores.
+"""All benchmarks that need no peer, one after the other, each in a process of its own: about four hours on two cores.
 
     python docs/benchmarks/run_all.py [--quick]
 
@@ -16,6 +16,9 @@ import tempfile
 from pathlib import Path
 
 RECORDS = Path(tempfile.gettempdir()) / "sksearch-benchmarks"
+COSTS = RECORDS / "fidelity"
+NO_PEERS = ["bayes", "hyperband", "random", "halving"]
+FEW_COSTS = ["--seeds", "1", "--tasks", "boosting", "--methods", "bayes", "random"]
 FEW = ["--seeds", "1", "--tasks", "branin", "hartmann6"]
 # script, what it is always given, what makes it quick
 SCRIPTS = [
@@ -25,8 +28,14 @@ SCRIPTS = [
     ("regret/report.py", [], []),
     ("regret/cost.py", [], ["--trials", "20", "--tasks", "branin"]),
     ("regret/parallel.py", [], ["--trials", "16", *FEW]),
-    ("fidelity/simulate.py", [], ["--seeds", "1", "--curves", "late", "--workers", "4"]),
     ("fidelity/paused.py", [], ["--trees", "9", "--rows", "300"]),
+    (
+        "fidelity/simulate.py",
+        ["--workers", "1", "4"],
+        ["--seeds", "1", "--curves", "late", "--workers", "4", "--top", "1"],
+    ),
+    ("fidelity/cost.py", ["--methods", *NO_PEERS], [*FEW_COSTS, "--records", str(COSTS)]),
+    ("fidelity/report.py", [], ["--records", str(COSTS)]),
     ("regret/pruning.py", [], ["--folds", "30", "--seeds", "1", "--tasks", "decision tree"]),
 ]
 
@@ -36,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
+    RECORDS.mkdir(exist_ok=True)
     for name, always, little in SCRIPTS:
         print(f"\n--- {name}", flush=True)
         command = [sys.executable, str(Path(__file__).parent / name), *always, *(little if quick else [])]

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from sksearch.space import Real
+
 Params = dict[str, Any]
 MOST = 81
 NAMES = ("x0", "x1", "x2", "x3")
-SPACE: dict[str, Any] = dict.fromkeys(NAMES, (0.0, 1.0))
+SPACE: dict[str, Any] = dict.fromkeys(NAMES, Real(0.0, 1.0))
 
 
 @dataclass(frozen=True)
