@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from sksearch.nets import is_net, reduce_net
 from sksearch.scratch import make_folder, remove_folder
@@ -23,14 +23,32 @@ except ImportError:  # until then joblib carried its own copy
     from joblib.externals import cloudpickle
 
 
-class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpickle is untyped
+class _ByName(pickle.Pickler):
+    """Classes and functions go by name, so a model comes back with the very ones that it had."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return reduce_net(obj) if is_net(obj) else NotImplemented
+
+
+class _ByValue(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpickle is untyped
     """As joblib's loky sends models: functions and classes of a notebook's __main__ go by value.
 
-    The standard pickle refuses them (a lambda) or cannot find them in another process (a class).
+    The standard pickle refuses them (a lambda) or cannot find them in another process (a class). Read back in the
+    process that has the class they would change it: its methods become copies that see no later definitions.
     """
 
     def reducer_override(self, obj: Any) -> Any:
         return reduce_net(obj) if is_net(obj) else super().reducer_override(obj)
+
+
+def _dump(obj: Any, file: IO[bytes]) -> None:
+    """By name where that is possible, else by value."""
+    try:
+        _ByName(file, protocol=5).dump(obj)
+    except Exception:  # noqa: BLE001 - whatever the pickling of its parts raises
+        file.seek(0)
+        file.truncate()
+        _ByValue(file, protocol=5).dump(obj)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +80,7 @@ class Spool:
             return
         try:
             with os.fdopen(descriptor, "wb") as file:
-                _Pickler(file, protocol=5).dump((trained, model))
+                _dump((trained, model), file)
             with contextlib.suppress(FileNotFoundError):
                 Path(name).replace(path)
         except BaseException:
@@ -79,8 +97,11 @@ class Spool:
         return model, trained
 
     def discard(self, trial: int, fold: int) -> None:
-        """Drop the model of a trial that will not go on; harmless if there is none."""
-        with contextlib.suppress(FileNotFoundError):
+        """Drop the model of a trial that will not go on; harmless if there is none.
+
+        On Windows a file that is still being read stays; it goes with the folder.
+        """
+        with contextlib.suppress(FileNotFoundError, PermissionError):
             self._path(trial, fold).unlink()
 
     def close(self) -> None:

@@ -794,3 +794,29 @@ def test_another_process_finds_models_with_functions_of_its_script():
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert run.stdout.strip() == "42"
         assert spool.load(0, 0)[1] == 1
+
+
+def test_a_class_of_a_script_is_the_same_after_a_search_in_its_process():
+    """Pickled by value it came back with methods that were copies, and saw nothing that was defined later."""
+    code = """
+from sklearn.linear_model import SGDClassifier
+from sksearch import HyperbandSearchCV
+
+def helper():
+    return "old"
+
+class Model(SGDClassifier):
+    def ask(self):
+        return helper()
+
+before = Model.ask
+X, y = [[0.0], [1.0], [0.1], [0.9]] * 5, [0, 1, 0, 1] * 5
+HyperbandSearchCV(Model(), {"alpha": [0.1, 0.01, 0.001]}, max_resources=9, cv=2, refit=False).fit(X, y)
+
+def helper():
+    return "new"
+
+print(Model.ask is before, Model().ask())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["True", "new"]

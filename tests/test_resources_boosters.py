@@ -189,6 +189,24 @@ def test_no_part_draws_again_what_an_earlier_one_drew(library, name, params, dat
     assert len({tree.tobytes() for tree in trees}) == len(trees)
 
 
+@pytest.mark.parametrize(
+    "draws",
+    [
+        {"subsample": 0.3, "subsample_freq": 1, "bagging_seed": 3},
+        {"colsample_bytree": 0.3, "feature_fraction_seed": 3},
+        {"extra_trees": True, "extra_seed": 3},
+    ],
+)
+def test_seeds_of_single_draws_move_on_and_stay_what_they_were(draws):
+    X, y = MANY
+    estimator = make("lightgbm", "LGBMClassifier", random_state=0, learning_rate=1e-9, **draws)
+    before = estimator.get_params()
+    grown = grow(Boosting(resource="n_estimators", max_resources=9), estimator, X, y, [1, 2, 3])
+    trees = leaves(grown, X).T
+    assert len({tree.tobytes() for tree in trees}) == 3
+    assert {**grown.get_params(), "n_estimators": None} == {**before, "n_estimators": None}
+
+
 def test_a_random_state_goes_on_by_itself():
     X, y = MANY
     state = np.random.RandomState(3)

@@ -30,7 +30,9 @@ _ALL_LEVELS = 16
 """A column with more levels is searched by gradient too, and by its nearest levels only."""
 _NEAREST = 3
 _NEAR_DUPLICATE = 0.01
-"""Distance in lengthscales within which a new point would tell nothing."""
+"""Distance in lengthscales within which a new point would tell nothing, unless there is noise to average."""
+_NOISY = 0.1
+"""Noise variance, of scores with variance 1, from which on there is."""
 _ASCENT_STEPS = 30
 
 
@@ -107,7 +109,8 @@ def maximize(
     starts = _spread(candidates, values)
     points, improved = _local_search(acquisition, domain, candidates[starts], values[starts], seen)
     winner = points[int(np.argmax(improved))]
-    if _is_near_duplicate(acquisition, domain, winner[None])[0] and len(sobol):
+    noisy = acquisition.process.design.hyperparameters.noise_variance >= _NOISY
+    if len(sobol) and not noisy and _is_near_duplicate(acquisition, domain, winner[None])[0]:
         clear = np.flatnonzero(~_is_near_duplicate(acquisition, domain, sobol))
         if len(clear):
             return sobol[clear[int(np.argmax(values[clear]))]]  # type: ignore[no-any-return]

@@ -64,6 +64,8 @@ class Library:
     seeds: tuple[str, ...]
     """Names of the seed, the usual one first."""
     continues: Callable[[Params], bool]
+    part_seeds: tuple[str, ...] = ()
+    """Names of seeds of single draws, which the seed sets where they are not given."""
     locks_params: bool = False
     """Whether a fitted model refuses `set_params`; its parameters are part of its pickle's state then."""
 
@@ -78,6 +80,7 @@ LIBRARIES = {
         100,
         ("random_state", "random_seed", "seed"),
         _lightgbm_continues,
+        part_seeds=("bagging_seed", "bagging_fraction_seed", "feature_fraction_seed", "extra_seed"),
     ),
     "xgboost": Library("xgb_model", ("n_estimators",), 100, ("random_state", "seed"), _xgboost_continues),
     "catboost": Library(
@@ -199,5 +202,5 @@ def _next_seed(library: Library, params: Params, trained: int) -> dict[str, int]
     usual, *aliases = library.seeds
     name = next((alias for alias in aliases if params.get(alias) is not None), usual)
     value = params.get(name)
-    known = value is None or isinstance(value, (int, np.integer))
-    return {name: int(value or 0) + trained} if known else {}
+    seeds = {name: 0 if value is None else value, **{part: params.get(part) for part in library.part_seeds}}
+    return {name: int(seed) + trained for name, seed in seeds.items() if isinstance(seed, (int, np.integer))}

@@ -26,6 +26,9 @@ from sksearch.schedulers.brackets import Bracket, Plan, cut, exact, most_promoti
 from sksearch.schedulers.ledger import Ledger
 from sksearch.trials import Evaluation, History, Trial
 
+_SPARE = 3
+"""Trials of the lowest rung that are kept in case promoted ones fail; with more failures one is trained anew."""
+
 
 class _Promotion(NamedTuple):
     """Trial `number` is to run at rung `rung` of its bracket."""
@@ -223,7 +226,8 @@ class AshaScheduler:
         """Numbers of the trials that run or may yet be promoted: their models are still needed.
 
         That is a share of each rung, taken as full as it can still get with the candidates and the units of
-        resource that are left.
+        resource that are left. Until a trial is at the top by its scores, those that the end of the bracket
+        may call for stay as well: all of the higher rungs, and some of the lowest, in case promoted ones fail.
         """
         ledger = self._ledger.read(history)
         numbers = {evaluation.trial.number for evaluation in history.pending}
@@ -231,6 +235,7 @@ class AshaScheduler:
             spent = ledger.spent(number)
             scouts = spent.trials[: self.n_scouts(number)]
             numbers.update(scout for scout in scouts if ledger.paused(scout))
+            chosen = self._is_chosen(ledger, number)
             units = _budget(bracket).n_resources - spent.resumed
             to_start = max(0, bracket.rungs[0].n_trials - len(spent.trials))
             to_promote = reached = 0
@@ -238,7 +243,8 @@ class AshaScheduler:
                 state = ledger.rung(number, rung)
                 more = min(to_start + to_promote, units // (level.n_resources - reached))
                 n_trials, reached = state.n_entered + more, level.n_resources
-                numbers |= state.waiting(math.floor(n_trials / exact(bracket.factor)), at_least=1)
+                spare = 0 if chosen else len(state.ranking) if rung else 1 + len(scouts) + _SPARE
+                numbers |= state.waiting(math.floor(n_trials / exact(bracket.factor)), at_least=spare)
                 # scouts, and what ends a bracket, are promoted beyond the limit
                 most = most_promotions(n_trials, bracket.factor) + len(scouts) + 1
                 to_promote = max(0, most - len(state.promoted))
@@ -321,13 +327,17 @@ class AshaScheduler:
                     return found
         return None
 
+    def _is_chosen(self, ledger: Ledger, number: int) -> bool:
+        """Whether a trial of the bracket is at the top by its scores: one that is no scout."""
+        scouts = ledger.spent(number).trials[: self.n_scouts(number)]
+        top = ledger.rung(number, len(self.brackets[number].rungs) - 1)
+        return any(trial not in scouts for _, trial in top.ranking)
+
     def _last_promotion(self, ledger: Ledger) -> _Promotion | None:
         """For a bracket at rest with nothing but scouts at the top: the best trial of its highest rung."""
         for number, bracket in enumerate(self.brackets):
             states = [ledger.rung(number, rung) for rung in range(len(bracket.rungs))]
-            scouts = ledger.spent(number).trials[: self.n_scouts(number)]
-            chosen = any(trial not in scouts for _, trial in states[-1].ranking)
-            if chosen or any(state.n_pending for state in states):
+            if self._is_chosen(ledger, number) or any(state.n_pending for state in states):
                 continue
             for rung in range(len(states) - 2, -1, -1):
                 state = states[rung]

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from scipy.special import ndtri
 
 from sksearch.gp.acquisition import LogExpectedImprovement
 from sksearch.gp.features import feature_groups
 from sksearch.gp.maximize import Domain, best_of, climb, keys, maximize, unseen, unseen_neighbours
 from sksearch.gp.regression import Design, Hyperparameters
+from sksearch.gp.sobol import uniform_points
 
 
 def domain_of(kinds: list[int | str]) -> Domain:
@@ -209,3 +211,18 @@ def test_climb_never_ends_below_its_start() -> None:
     end = climb(ripples, start)
     assert (ripples(end, np.arange(50))[0] >= ripples(start, np.arange(50))[0]).all()
     assert ((end >= 0) & (end <= 1)).all()
+
+
+def test_a_near_duplicate_may_be_the_best_where_there_is_noise() -> None:
+    """A column full of scores that are noise alone: nothing is far from a known point."""
+    domain = domain_of(["real"])
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        known = rng.random((100, 1))
+        y = rng.standard_normal(100)
+        process = Design.of(known, np.arange(1), Hyperparameters(np.array([1.2]), 0.95)).given(y)
+        normals = ndtri(uniform_points(32, 16, rng)).T
+        acquisition = LogExpectedImprovement.of(process, known[np.argsort(-y)[:16]], normals)
+        point = maximize(acquisition, domain, known, known[np.argsort(-y)[:5]], rng)
+        assert point is not None
+        assert acquisition(point[None])[0] >= acquisition(rng.random((200, 1))).max() - 0.5
