@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from scipy.linalg import lapack
@@ -344,8 +345,9 @@ def fit(
     *,
     warped: Sequence[int] = (),
     expected_noise: float = EXPECTED_NOISE,
-) -> Hyperparameters:
-    """Hyperparameters of largest posterior density, by L-BFGS-B from each of `default_starts`.
+    warm_start: Array | None = None,
+) -> tuple[Hyperparameters, Array]:
+    """Hyperparameters of largest posterior density, by L-BFGS-B from each of `default_starts` and a warm start.
 
     The warp is fitted last, from none at all and the best of the other hyperparameters. It is kept
     only where the data ask for it: where the log posterior density rises by more than the number of its
@@ -363,24 +365,34 @@ def fit(
         Ordered columns to fit a warp to.
     expected_noise : float, default=exp(-4)
         Median of the prior of the noise variance, in (standardised score)^2; moved into `NOISE_BOUNDS`.
+    warm_start : (d + 1,) array or None
+        What this function returned for fewer of the observations.
+
+    Returns
+    -------
+    hyperparameters : Hyperparameters
+    next_start : (d + 1,) array
+        Theta that the default starts found: a function of these observations, not of the warm start.
 
     Examples
     --------
     >>> X = np.linspace(0, 1, 12)[:, None]
-    >>> found = fit(X, np.array([0]), np.sqrt(2) * np.sin(6.28 * X[:, 0]))
+    >>> found, _ = fit(X, np.array([0]), np.sqrt(2) * np.sin(6.28 * X[:, 0]))
     >>> bool(0.1 < found.lengthscales[0] < 1.0), found.noise_variance < 1e-2
     (True, True)
     """
     expected_noise = min(max(expected_noise, NOISE_BOUNDS[0]), NOISE_BOUNDS[1])
     plain = NegativeLogPosterior(features, groups, y, extra, expected_noise=expected_noise)
-    found = [_minimum(plain, start) for start in default_starts(plain.n_columns)]
-    value, theta = min(found, key=lambda result: result[0])
+    value, theta = min((_minimum(plain, start) for start in default_starts(plain.n_columns)), key=itemgetter(0))
+    next_start = theta
+    if warm_start is not None:
+        value, theta = min((value, theta), _minimum(plain, warm_start), key=itemgetter(0))
     if len(warped):
         with_warp = NegativeLogPosterior(features, groups, y, extra, warped, expected_noise)
         lower, warped_theta = _minimum(with_warp, np.append(theta, np.zeros(2 * len(warped))))
         if value - lower > 2 * len(warped):
-            return with_warp.hyperparameters(warped_theta)
-    return plain.hyperparameters(theta)
+            return with_warp.hyperparameters(warped_theta), next_start
+    return plain.hyperparameters(theta), next_start
 
 
 def _minimum(objective: NegativeLogPosterior, start: Array) -> tuple[float, Array]:

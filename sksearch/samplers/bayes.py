@@ -99,6 +99,32 @@ class _Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class _Data:
+    """What hyperparameters are fitted to."""
+
+    observed: _Observed
+    points: Array
+    """(n, d) of the observed trials."""
+    warp: HalfRankWarp
+    noise: float
+    """Variance of z to expect."""
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome], points: Array) -> _Data | None:
+        """None without a finite score on every fold."""
+        observed = _Observed.of(outcomes)
+        if not observed.complete.any():
+            return None
+        warp = HalfRankWarp.fit(observed.scores)
+        return cls(observed, points[observed.numbers], warp, _expected_noise(outcomes, warp))
+
+    @property
+    def key(self) -> bytes:
+        """Equal for equal data."""
+        return self.points.tobytes() + self.observed.key + np.float64(self.noise).tobytes()
+
+
+@dataclass(frozen=True, slots=True)
 class _Fitted:
     """What is remembered from one refit to the next."""
 
@@ -109,6 +135,8 @@ class _Fitted:
     used: Indices
     """Those in the rows of the design, in their order."""
     design: Design
+    next_start: Array
+    """Where the next refit starts, besides its default starts."""
 
 
 @dataclass
@@ -124,9 +152,10 @@ class BayesSampler:
 
     A suggestion is a function of the space, the settings, the history and `rng`, so a resumed
     search continues as the uninterrupted one. The hyperparameters are those fitted to the first m
-    outcomes, where m grows by a tenth at a time. Between, the fit and the factor of the
-    covariance matrix are remembered and later trials are appended; a sampler that has not seen the
-    search before repeats just that one fit. Of more than 500 trials the model takes 500.
+    outcomes, where m grows by a tenth at a time; each fit also starts from what the default starts
+    found at the refit before. Between, the fit and the factor of the covariance matrix are
+    remembered and later trials are appended; a sampler that has not seen the search before
+    repeats two fits. Of more than 500 trials the model takes 500.
 
     Parameters
     ----------
@@ -276,12 +305,13 @@ class BayesSampler:
         return Design.of(features, groups, hyperparameters).given(np.where(np.isin(model.used, failed), -1.0, 1.0))
 
     def _model(self, history: History, points: Array) -> _Model | None:
-        """The posterior given the history; None before the first trial with a finite score on every fold."""
-        observed = _Observed.of(history.outcomes)
-        if not observed.complete.any():
+        """The posterior given the history; None before there is one to fit."""
+        fitted = self._fit(history, points)
+        if fitted is None:
             return None
+        observed = _Observed.of(history.outcomes)
         warp = HalfRankWarp.fit(observed.scores)
-        z, fitted = warp.transform(observed.scores), self._fit(history, points)
+        z = warp.transform(observed.scores)
         later = np.flatnonzero(~np.isin(observed.numbers, fitted.observed))
         used, design = fitted.used, fitted.design
         if len(later):
@@ -290,26 +320,48 @@ class BayesSampler:
             design = design.append(self._domain.features(points[observed.numbers[later]]), extra)
         return _Model(design.given(z[np.searchsorted(observed.numbers, used)]), used, warp, z, observed)
 
-    def _fit(self, history: History, points: Array) -> _Fitted:
-        """Hyperparameters fitted to the outcomes up to the last refit, and the factor of their covariance."""
+    def _fit(self, history: History, points: Array) -> _Fitted | None:
+        """Hyperparameters fitted to the outcomes up to the last refit, and the factor of their covariance.
+
+        None before the first trial with a finite score on every fold.
+        """
         outcomes = history.outcomes[: last_refit(len(history.outcomes))]
-        observed = _Observed.of(outcomes)
-        if not observed.complete.any():
-            outcomes, observed = history.outcomes, _Observed.of(history.outcomes)
-        data, warp = points[observed.numbers], HalfRankWarp.fit(observed.scores)
-        noise = _expected_noise(outcomes, warp)
-        key = data.tobytes() + observed.key + np.float64(noise).tobytes()
-        if self._fitted is None or self._fitted.key != key:
-            groups = feature_groups(self.space.n_categories)
-            z, features = warp.transform(observed.scores), self._domain.features(data)
-            extra = np.square(warp.deviations(observed.scores, observed.deviations))
-            some, most = informative(z, _FIT_LIMIT), informative(z, _MODEL_LIMIT)
-            # the cliff to a failure is no question of scale
-            warped = self._warpable if len(z) >= _WARP_FROM and np.isfinite(observed.scores).all() else ()
-            hyperparameters = fit(features[some], groups, z[some], extra[some], warped=warped, expected_noise=noise)
-            design = Design.of(features[most], groups, hyperparameters, extra[most])
-            self._fitted = _Fitted(key, observed.numbers, observed.numbers[most], design)
+        data = _Data.of(outcomes, points)
+        if data is None:
+            outcomes = history.outcomes
+            data = _Data.of(outcomes, points)
+        if data is None:
+            return None
+        if self._fitted is None or self._fitted.key != data.key:
+            self._fitted = self._refit(data, self._warm_start(outcomes, points))
         return self._fitted
+
+    def _warm_start(self, outcomes: Sequence[Outcome], points: Array) -> Array | None:
+        """Where the fit to these outcomes also starts: at what the default starts found at the refit before."""
+        data = _Data.of(outcomes[: last_refit(len(outcomes) - 1)], points)
+        if data is None:
+            return None
+        if self._fitted is not None and self._fitted.key == data.key:
+            return self._fitted.next_start
+        return self._refit(data, None).next_start
+
+    def _refit(self, data: _Data, warm_start: Array | None) -> _Fitted:
+        groups, observed, warp = feature_groups(self.space.n_categories), data.observed, data.warp
+        z, features = warp.transform(observed.scores), self._domain.features(data.points)
+        extra = np.square(warp.deviations(observed.scores, observed.deviations))
+        some, most = informative(z, _FIT_LIMIT), informative(z, _MODEL_LIMIT)
+        hyperparameters, next_start = fit(
+            features[some],
+            groups,
+            z[some],
+            extra[some],
+            # the cliff to a failure is no question of scale
+            warped=self._warpable if len(z) >= _WARP_FROM and np.isfinite(observed.scores).all() else (),
+            expected_noise=data.noise,
+            warm_start=warm_start,
+        )
+        design = Design.of(features[most], groups, hyperparameters, extra[most])
+        return _Fitted(data.key, observed.numbers, observed.numbers[most], design, next_start)
 
     def _points(self, history: History) -> Array:
         """(t, d) of all trials; remembered, for quantiles of scipy's distributions are slow."""

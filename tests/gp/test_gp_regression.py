@@ -155,7 +155,7 @@ def test_the_warp_finds_a_scale_that_was_given_wrongly() -> None:
     rate = rng.uniform(1e-4, 1.0, 80)
     y = -np.square(np.log10(rate) + 2.5)
     y = (y - y.mean()) / y.std()
-    plain, warped = fit(rate[:, None], np.arange(1), y), fit(rate[:, None], np.arange(1), y, warped=(0,))
+    (plain, _), (warped, _) = fit(rate[:, None], np.arange(1), y), fit(rate[:, None], np.arange(1), y, warped=(0,))
     values = [
         NegativeLogPosterior(rate[:, None], np.arange(1), y, warped=(0,))(
             np.log(np.concatenate([f.lengthscales, [f.noise_variance], np.ones(2) if e is None else e[:, 0]]))
@@ -194,14 +194,14 @@ def test_prior_is_the_density_of_lengthscales_and_variance_themselves(d: int, no
 @pytest.mark.parametrize("noise", [1e-5, 1e-2, 0.5])
 def test_where_the_data_do_not_tell_the_noise_is_the_mode_of_its_prior(noise: float) -> None:
     """One observation at its mean has the likelihood -log(1 + v) / 2, so log v = log m - 1 - v / (2 + 2 v)."""
-    found = fit(np.array([[0.3, 0.4]]), np.array([0, 1]), np.array([0.0]), expected_noise=noise).noise_variance
+    found = fit(np.array([[0.3, 0.4]]), np.array([0, 1]), np.array([0.0]), expected_noise=noise)[0].noise_variance
     assert math.log(found) == pytest.approx(math.log(noise) - 1 - found / (2 + 2 * found), abs=0.02)
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-300, math.inf])
 def test_an_expectation_outside_the_bounds_is_moved_into_them(noise: float) -> None:
     features, groups, y, _ = mixed_problem(12, 0)
-    assert NOISE_BOUNDS[0] <= fit(features, groups, y, expected_noise=noise).noise_variance <= NOISE_BOUNDS[1]
+    assert NOISE_BOUNDS[0] <= fit(features, groups, y, expected_noise=noise)[0].noise_variance <= NOISE_BOUNDS[1]
 
 
 def test_prior_of_the_exponents_is_normal_in_their_logarithms() -> None:
@@ -221,7 +221,7 @@ def test_mode_of_the_lengthscale_prior_grows_with_the_root_of_the_dimension(d: i
 def test_fit_finds_a_better_posterior_than_every_start() -> None:
     features, groups, y, _ = mixed_problem(40)
     objective = NegativeLogPosterior(features, groups, y)
-    found = fit(features, groups, y)
+    found, _ = fit(features, groups, y)
     theta = np.log(np.append(found.lengthscales, found.noise_variance))
     value, gradient = objective(theta)
     assert all(value < objective(start)[0] for start in default_starts(4))
@@ -229,11 +229,44 @@ def test_fit_finds_a_better_posterior_than_every_start() -> None:
     assert np.abs(gradient[inner]).max() < 0.2
 
 
+def test_a_warm_start_is_one_more_start_and_leaves_no_trace_in_the_next() -> None:
+    features, groups, y, _ = mixed_problem(40)
+    objective = NegativeLogPosterior(features, groups, y)
+
+    def density(found: Hyperparameters) -> float:
+        return -objective(np.log(np.append(found.lengthscales, found.noise_variance)))[0]
+
+    cold, next_start = fit(features, groups, y)
+    assert np.exp(next_start) == pytest.approx([*cold.lengthscales, cold.noise_variance], rel=1e-12)
+    for seed in range(10):
+        warm_start = np.random.default_rng(seed).uniform(-3, 2, 5)
+        warm, same = fit(features, groups, y, warm_start=warm_start)
+        assert density(warm) >= density(cold)
+        assert np.array_equal(same, next_start)
+
+
+def test_a_warm_start_reaches_a_mode_that_the_default_starts_miss() -> None:
+    # between signal and noise: a step in one column, which nothing hints at from long lengthscales
+    rng = np.random.default_rng(12)
+    better = 0
+    for _ in range(40):
+        X = rng.random((14, 3))
+        y = np.sign(np.sin(25 * X[:, 0])) + 0.1 * rng.standard_normal(14)
+        y = (y - y.mean()) / y.std()
+        objective = NegativeLogPosterior(X, np.arange(3), y)
+        cold, _ = fit(X, np.arange(3), y)
+        warm, _ = fit(X, np.arange(3), y, warm_start=np.log([0.1, 5.0, 5.0, 0.01]))
+        values = [objective(np.log(np.append(found.lengthscales, found.noise_variance)))[0] for found in (cold, warm)]
+        assert values[1] <= values[0]
+        better += values[1] < values[0] - 0.05
+    assert better > 0
+
+
 def test_fit_recognises_which_columns_matter() -> None:
     rng = np.random.default_rng(0)
     X = rng.random((60, 3))
     y = np.sin(6 * X[:, 1])
-    found = fit(X, np.arange(3), (y - y.mean()) / y.std())
+    found, _ = fit(X, np.arange(3), (y - y.mean()) / y.std())
     assert found.lengthscales[1] < 0.5 * found.lengthscales[[0, 2]].min()
 
 
@@ -289,7 +322,7 @@ def test_degenerate_data_are_fitted(n: int, kind: str) -> None:
     X = np.full((n, 2), 0.5) if kind == "duplicates" else np.random.default_rng(0).random((n, 2))
     y = np.zeros(n) if kind == "constant" else np.linspace(-1, 1, n)
     groups = np.arange(2)
-    hyperparameters = fit(X, groups, y)
+    hyperparameters, _ = fit(X, groups, y)
     mean, variance = Design.of(X, groups, hyperparameters).given(y).posterior(X)
     assert np.isfinite(mean).all()
     assert ((variance >= 0) & (variance <= 1)).all()
