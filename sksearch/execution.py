@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
@@ -326,7 +327,8 @@ class Desk:
     Jobs leave in the order of asking, folds of one evaluation together, so few evaluations are
     under way at once and the sampler knows almost everything. With a rule that stops evaluations
     they leave fold by fold (`_next_folds`), and what comes back of an evaluation after its outcome
-    was decided is discarded.
+    was decided is discarded. `after_each` is called with an evaluation that was delivered, or of which
+    such a fold came back.
 
     Once the stopping rule gives a reason nothing more is asked; what was asked is run to its end, so
     that with a seed the result does not depend on how far it was. The rule hears of those outcomes, too.
@@ -346,7 +348,7 @@ class Desk:
         rule_of: RuleOf | None = None,
         speculate: bool = True,
         stop: Stop | None = None,
-        after_each: Callable[[History], None] | None = None,
+        after_each: Callable[[History, Evaluation], None] | None = None,
     ) -> None:
         if rule_of is not None and not delivery.adaptive:
             raise ValueError("a rule decides by outcomes, and Delivery.fixed() waits for none; use Delivery.in_order.")
@@ -358,7 +360,7 @@ class Desk:
         self._delivery = delivery
         self._rule_of = rule_of
         self._speculate = speculate
-        self._rule_at: tuple[int, FoldRule | None] = (-1, None)
+        self._rules_at, self._rules = -1, dict[Evaluation, FoldRule | None]()
         self._stop = stop
         self._after_each = after_each
         self._jobs: deque[Job] = deque()
@@ -460,17 +462,20 @@ class Desk:
             self._under_way[evaluation] = under_way = UnderWay(evaluation, self._n_folds)
             self._jobs.extend(under_way.take(self._n_folds))
         elif self._delivery.ordered:
-            rule = self._rule()
+            rule = self._rule(self._rule_of, evaluation)
             self._under_way[evaluation] = UnderWay(evaluation, self._n_folds, lambda: rule, in_order=True)
         else:
-            self._under_way[evaluation] = UnderWay(evaluation, self._n_folds, self._rule)
+            current = partial(self._rule, self._rule_of, evaluation)
+            self._under_way[evaluation] = UnderWay(evaluation, self._n_folds, current)
 
-    def _rule(self) -> FoldRule | None:
-        """The rule given the history as it is."""
+    def _rule(self, rule_of: RuleOf, evaluation: Evaluation) -> FoldRule | None:
+        """The rule for an evaluation given the history as it is."""
         n_outcomes = len(self._history.outcomes)
-        if self._rule_of is not None and self._rule_at[0] != n_outcomes:
-            self._rule_at = (n_outcomes, self._rule_of(self._history))
-        return self._rule_at[1]
+        if self._rules_at != n_outcomes:
+            self._rules_at, self._rules = n_outcomes, {}
+        if evaluation not in self._rules:
+            self._rules[evaluation] = rule_of(self._history, evaluation)
+        return self._rules[evaluation]
 
     def _rng(self, number: int) -> np.random.Generator:
         """The randomness of trial `number`: it does not depend on how many draws came before."""
@@ -484,6 +489,8 @@ class Desk:
         under_way = self._under_way.get(evaluation)
         if under_way is None:
             _logger.debug("discarded: fold %d of trial %d", score.job.fold, evaluation.trial.number)
+            if self._after_each is not None:
+                self._after_each(self._history, evaluation)
             return
         under_way.collect(score, math.nan if score.error is not None else self._objective(score.test_scores))
         if not under_way.decided:
@@ -507,7 +514,7 @@ class Desk:
         self._history.told(outcome)
         _logger.debug("told: trial %d, %s, score %r", outcome.evaluation.trial.number, outcome.status, outcome.score)
         if self._after_each is not None:
-            self._after_each(self._history)
+            self._after_each(self._history, outcome.evaluation)
         if self._stop is not None:
             reason = self._stop(self._history)
             self.stop_reason = self.stop_reason or reason

@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sksearch.trials import Outcome
+from sksearch.trials import Evaluation, History, Outcome
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -107,6 +107,17 @@ class FoldModel:
 def complete_outcomes(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Those that have a finite score on every fold."""
     return [outcome for outcome in outcomes if outcome.fold_scores and outcome.status == "ok"]
+
+
+def best_outcome(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The complete one with the largest mean, of several the one of the earliest trial; None without any."""
+    complete = complete_outcomes(outcomes)
+    return max(complete, key=lambda told: (told.score, -told.evaluation.trial.number), default=None)
+
+
+def outcomes_beside(history: History, evaluation: Evaluation) -> list[Outcome]:
+    """Those of the same amount of resource: folds have other effects at other amounts."""
+    return [told for told in history.outcomes if told.evaluation.n_resources == evaluation.n_resources]
 
 
 def _interaction_variance(table: Array) -> float:

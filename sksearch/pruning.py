@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from statistics import NormalDist, median
 from typing import Protocol, TypeAlias
 
-from sksearch.folds import FoldModel, complete_outcomes
-from sksearch.trials import History, Outcome
+from sksearch.folds import FoldModel, best_outcome, outcomes_beside
+from sksearch.trials import Evaluation, History, Outcome
 
 CHANCE = 0.05
 """A trial is stopped when its chance to have the best mean over all folds falls below this."""
@@ -37,47 +37,48 @@ class FoldRule(Protocol):
         ...
 
 
-RuleOf: TypeAlias = Callable[[History], FoldRule | None]
-"""Makes a rule from what is known; None as long as that is too little to stop anything."""
+RuleOf: TypeAlias = Callable[[History, Evaluation], FoldRule | None]
+"""Makes the rule for an evaluation from what is known; None where nothing is to stop it, or too little is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairedRule:
-    """Stop a trial that will hardly beat the best complete trial, compared on the same folds.
+    """Stop a trial that will hardly beat another one, the best of the complete trials say, on the same folds.
 
     Notes
     -----
-    With d the mean over the k folds seen of the differences to the best complete trial, the
-    difference over all K folds is normal about d with variance 2 s2 (1/k - 1/K)
+    With d the mean over the k folds seen of the differences to the other trial, the difference over
+    all K folds is normal about d with variance 2 s2 (1/k - 1/K)
     (:class:`~sksearch.folds.FoldModel`). The trial is stopped if it is positive with a probability
     below 0.05, at each look; equal scores never stop one. The first look is after a fifth of the folds.
 
     Examples
     --------
-    >>> rule = PairedRule(FoldModel((0.8, 0.7, 0.9), variance=1e-4), incumbent=(0.81, 0.72, 0.92))
+    >>> rule = PairedRule(FoldModel((0.8, 0.7, 0.9), variance=1e-4), rival=(0.81, 0.72, 0.92))
     >>> rule.stops((0.80, math.nan, math.nan)), rule.stops((math.nan, 0.65, math.nan))
     (False, True)
     """
 
     model: FoldModel
-    incumbent: tuple[float, ...]
-    """(K,) scores of the complete trial with the largest mean; of several the first."""
+    rival: tuple[float, ...]
+    """(K,) scores of the trial to beat."""
 
     @classmethod
-    def of(cls, history: History) -> PairedRule | None:
-        """The rule given the outcomes so far; None with fewer than three complete trials."""
-        model = FoldModel.of(history.outcomes)
-        if model is None:
-            return None
-        best = max(complete_outcomes(history.outcomes), key=lambda o: (o.score, -o.evaluation.trial.number))
-        return cls(model, best.fold_scores)
+    def of(cls, history: History, evaluation: Evaluation) -> PairedRule | None:
+        """To beat the complete trial with the largest mean, of several the first.
+
+        None with fewer than three different complete trials at the evaluation's amount of resource.
+        """
+        known = outcomes_beside(history, evaluation)
+        model, best = FoldModel.of(known), best_outcome(known)
+        return None if model is None or best is None else cls(model, best.fold_scores)
 
     def stops(self, fold_scores: Sequence[float]) -> bool:
-        """Whether the trial will hardly be the best."""
-        pairs = zip(fold_scores, self.incumbent, strict=True)
-        differences = [score - best for score, best in pairs if not math.isnan(score)]
+        """Whether the trial will hardly be better."""
+        pairs = zip(fold_scores, self.rival, strict=True)
+        differences = [score - other for score, other in pairs if not math.isnan(score)]
         n_seen = len(differences)
-        if n_seen < _LEAST_SHARE * len(self.incumbent) or n_seen == len(self.incumbent):
+        if n_seen < _LEAST_SHARE * len(self.rival) or n_seen == len(self.rival):
             return False
         deviation = math.sqrt(2.0 * self.model.extra_variance(n_seen))
         return sum(differences) / n_seen < _QUANTILE * deviation
@@ -114,12 +115,13 @@ class MedianRule:
     """(K - 1,) of the running means over 1, 2, ... folds."""
 
     @classmethod
-    def of(cls, history: History) -> MedianRule | None:
-        """The rule given the outcomes so far; None with fewer than three complete trials."""
-        model = FoldModel.of(history.outcomes)
+    def of(cls, history: History, evaluation: Evaluation) -> MedianRule | None:
+        """None with fewer than three different complete trials at the evaluation's amount of resource."""
+        known = outcomes_beside(history, evaluation)
+        model = FoldModel.of(known)
         if model is None:
             return None
-        usable = [outcome for outcome in history.outcomes if outcome.fold_scores and outcome.status != "failed"]
+        usable = [outcome for outcome in known if outcome.fold_scores and outcome.status != "failed"]
         running = [_running_means(outcome, model) for outcome in usable]
         n_folds = len(model.effects)
         return cls(model, tuple(median(means[k] for means in running if len(means) > k) for k in range(n_folds - 1)))
@@ -131,6 +133,36 @@ class MedianRule:
             return False
         rounding = _ROUNDING * max(abs(effect) for effect in self.model.effects)
         return self.model.adjusted_mean(fold_scores) < self.medians[n_seen - 1] - rounding
+
+
+class Ladder(Protocol):
+    """A scheduler that promotes trials from rung to rung."""
+
+    def rival(self, history: History, evaluation: Evaluation) -> Outcome | None:
+        """Whom a trial must beat in its rung so that it may be promoted; None if nobody, or if it cannot be said."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpareUnpromoted:
+    """Rules for the rungs of a scheduler: a trial that will hardly be promoted is spared the folds it has not had.
+
+    At the top, where nothing is promoted, it is a trial that will hardly be the best.
+    """
+
+    ladder: Ladder
+    by_median: bool = False
+    """`MedianRule`, for the same trials, instead of `PairedRule` against the one to beat."""
+
+    def __call__(self, history: History, evaluation: Evaluation) -> FoldRule | None:
+        """The rule as things stand."""
+        rival = self.ladder.rival(history, evaluation)
+        if rival is None:
+            return None
+        if self.by_median:
+            return MedianRule.of(history, evaluation)
+        model = FoldModel.of(outcomes_beside(history, evaluation))
+        return None if model is None else PairedRule(model, rival.fold_scores)
 
 
 def fold_order(number: int, n_folds: int) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,13 +39,24 @@ def padded_records(outcomes: Sequence[Outcome], n_splits: int) -> list[dict[str,
     return records
 
 
-def blank_unseen(results: dict[str, Any], outcomes: Sequence[Outcome], n_splits: int) -> None:
+def blank_unseen(
+    results: dict[str, Any], outcomes: Sequence[Outcome], n_splits: int, known: Sequence[Outcome] | None = None
+) -> None:
     """Take the stand-ins of `padded_records` out of `cv_results_`, in place.
 
     Folds that were not run become nan. The standard deviations and the mean times are those of the
     folds that were run. So is the mean score of a failed trial; that of a pruned one is the fold-adjusted mean
-    (`folds.FoldModel`), for every metric by its own fold effects, the medians of the columns over the complete rows:
-    it can be recomputed from the table. That of a test score is at most just below the best complete row's.
+    (`folds.FoldModel`), for every metric by its own fold effects, the medians over the complete outcomes with the same
+    amount of resource. That of a test score is at most just below the best of these.
+
+    Parameters
+    ----------
+    results : dict
+        scikit-learn's, one row for each of `outcomes`.
+    outcomes : sequence of Outcome
+    n_splits : int
+    known : sequence of Outcome or None
+        All of the search, where a trial has several; None: `outcomes`.
 
     Examples
     --------
@@ -72,19 +83,41 @@ def blank_unseen(results: dict[str, Any], outcomes: Sequence[Outcome], n_splits:
     for name in ("fit_time", "score_time"):
         for row in partial:
             _set_mean_and_std(results, name, row, np.array([getattr(fold, name) for fold in outcomes[row].folds]))
-    complete = np.array([outcome.status == "ok" for outcome in outcomes])
+    complete = _complete_by_amount(outcomes if known is None else known)
     for name in [key.removeprefix("split0_") for key in results if key.startswith("split0_")]:
         columns = [results[f"split{split}_{name}"] for split in range(n_splits)]
-        effects = np.array([_finite_median(column[complete]) for column in columns])
+        tables = {amount: _scores(told, name, n_splits) for amount, told in complete.items()}
         for row in partial:
             scores = np.array([column[row] for column in columns])[seen[row]]
             _set_mean_and_std(results, name, row, scores)
             if outcomes[row].status == "pruned":
+                table = tables[outcomes[row].evaluation.n_resources]
+                effects = np.array([_finite_median(column) for column in table.T])
                 adjusted = np.mean(scores - effects[seen[row]]) + np.mean(effects)
-                most = _just_below(results[f"mean_{name}"][complete]) if name.startswith("test_") else math.inf
+                most = _just_below(table.mean(axis=1)) if name.startswith("test_") else math.inf
                 results[f"mean_{name}"][row] = min(adjusted, most)
         for split, column in enumerate(columns):
             column[~seen[:, split]] = np.nan
+
+
+def _complete_by_amount(outcomes: Sequence[Outcome]) -> dict[int | None, list[Outcome]]:
+    complete: dict[int | None, list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.status == "ok":
+            complete.setdefault(outcome.evaluation.n_resources, []).append(outcome)
+    return complete
+
+
+def _scores(outcomes: Sequence[Outcome], name: str, n_splits: int) -> NDArray[np.float64]:
+    """(m, K) scores of complete outcomes; `name` as in the columns of `cv_results_`: "test_score", "train_auc"."""
+    part, metric = name.split("_", 1)
+    table = np.empty((len(outcomes), n_splits))
+    for row, outcome in enumerate(outcomes):
+        for fold in outcome.folds:
+            scores = fold.test_scores if part == "test" else fold.train_scores
+            value = scores[metric] if isinstance(scores, Mapping) else scores
+            table[row, fold.job.fold] = math.nan if value is None else value
+    return table
 
 
 def _set_mean_and_std(results: dict[str, Any], name: str, row: int, values: NDArray[np.float64]) -> None:

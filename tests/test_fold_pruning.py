@@ -42,6 +42,8 @@ X, Y = make_classification(n_samples=90, n_features=6, n_informative=4, n_classe
 K = 5
 ALPHA = 0.05
 NAN = math.nan
+ANY = Evaluation(Trial(0, {}))
+"""Where nothing grows, all evaluations are under the same rule."""
 
 
 def outcome(number: int, scores: Sequence[float], *, failed: bool = False, mean: float | None = None) -> Outcome:
@@ -107,7 +109,7 @@ def test_a_shift_of_folds_or_of_all_scores_changes_no_variance_and_a_scale_does(
 def test_equal_trials_say_nothing_of_folds(value: float, k: int) -> None:
     equal = [outcome(i, [value] * k) for i in range(4)]
     assert FoldModel.of(equal) is None
-    assert PairedRule.of(history_of(equal)) is None
+    assert PairedRule.of(history_of(equal), ANY) is None
     assert FoldModel.of([*equal, outcome(4, [value + 1.0] * k)]) is None
 
 
@@ -115,7 +117,7 @@ def test_equal_trials_say_nothing_of_folds(value: float, k: int) -> None:
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_additive_scores_of_any_size_leave_a_finite_variance(scale: float, k: int) -> None:
     history = history_of([outcome(i, [scale * (0.1 + 0.2 * i)] * k) for i in range(3)])
-    model, rule = FoldModel.of(history.outcomes), PairedRule.of(history)
+    model, rule = FoldModel.of(history.outcomes), PairedRule.of(history, ANY)
     assert model.variance >= 0.0
     assert math.isfinite(model.variance)
     assert model.extra_variance(k) == 0.0
@@ -184,7 +186,7 @@ def situations(draw: st.DrawFn) -> tuple[list[Outcome], list[float]]:
 def test_no_rule_stops_a_trial_of_which_nothing_or_everything_is_seen() -> None:
     for k in (1, 2, K):
         history = history_of([outcome(i, [0.5 + 0.01 * i] * k) for i in range(4)])
-        for rule in (PairedRule.of(history), MedianRule.of(history)):
+        for rule in (PairedRule.of(history, ANY), MedianRule.of(history, ANY)):
             assert not rule.stops([NAN] * k)
             assert not rule.stops([0.0] * k)
 
@@ -193,7 +195,7 @@ def test_no_rule_stops_a_trial_of_which_nothing_or_everything_is_seen() -> None:
 @given(situation=situations())
 def test_the_paired_rule_is_the_formula(situation: tuple[list[Outcome], list[float]]) -> None:
     outcomes, trial = situation
-    rule = PairedRule.of(history_of(outcomes))
+    rule = PairedRule.of(history_of(outcomes), ANY)
     complete = [o for o in outcomes if not math.isnan(o.score) and not any(map(math.isnan, o.fold_scores))]
     table = np.array(sorted({o.fold_scores for o in complete}))
     if len(table) < 3:
@@ -213,19 +215,19 @@ def test_the_paired_rule_is_the_formula(situation: tuple[list[Outcome], list[flo
 
 def test_of_two_equal_trials_the_earlier_is_the_one_to_beat() -> None:
     tied = [outcome(i, scores) for i, scores in enumerate([[0.1, 0.2], [0.3, 0.5], [0.5, 0.3], [0.2, 0.2]])]
-    assert PairedRule.of(history_of(tied)).incumbent == (0.3, 0.5)
+    assert PairedRule.of(history_of(tied), ANY).rival == (0.3, 0.5)
     late = History()
     for told in tied:
         late.asked(told.evaluation)
     for told in reversed(tied):
         late.told(told)
-    assert PairedRule.of(late).incumbent == (0.3, 0.5)
+    assert PairedRule.of(late, ANY).rival == (0.3, 0.5)
 
 
 @given(situation=situations(), data=st.data())
 def test_the_best_complete_trial_is_never_stopped_by_the_paired_rule(situation: Any, data: st.DataObject) -> None:
     outcomes, _ = situation
-    rule = PairedRule.of(history_of(outcomes))
+    rule = PairedRule.of(history_of(outcomes), ANY)
     if rule is None:
         return
     best = max((o for o in outcomes if o.status == "ok"), key=lambda o: o.score).fold_scores
@@ -239,7 +241,7 @@ def test_the_median_rule_compares_running_means_at_the_same_number_of_folds(
     situation: tuple[list[Outcome], list[float]],
 ) -> None:
     outcomes, trial = situation
-    rule = MedianRule.of(history_of(outcomes))
+    rule = MedianRule.of(history_of(outcomes), ANY)
     complete = [o for o in outcomes if o.status == "ok"]
     if len({o.fold_scores for o in complete}) < 3:
         assert rule is None
@@ -266,7 +268,7 @@ def test_the_winner_of_full_cross_validation_is_seldom_stopped(spread: float) ->
         table = spread * rng.normal(size=(n_trials, 1)) + rng.normal(size=(1, K)) + rng.normal(size=(n_trials, K))
         history, stopped = History(), set()
         for number, row in enumerate(table):
-            rule, seen = PairedRule.of(history), [NAN] * K
+            rule, seen = PairedRule.of(history, ANY), [NAN] * K
             for fold in fold_order(number, K):
                 seen[fold] = row[fold]
                 folds += 1
@@ -402,7 +404,7 @@ def test_every_decision_is_what_the_rule_says_of_the_folds_that_count(
         if not ordered:
             continue
         assert set(seen) == set(fold_order(number, K)[: len(seen)])
-        rule = PairedRule.of(history_of(history.outcomes[: max(0, number - n_workers + 1)]))
+        rule = PairedRule.of(history_of(history.outcomes[: max(0, number - n_workers + 1)]), ANY)
         for n_seen in range(1, len(seen) + 1):
             first = fold_order(number, K)[:n_seen]
             looked_at = [truth[fold] if fold in first else NAN for fold in range(K)]
@@ -476,7 +478,7 @@ def test_a_rule_may_be_a_users_own() -> None:
     rule: FoldRule = StopAfter(2)
     for n_workers in (1, 3):
         for delivery in (Delivery.in_order(n_workers), Delivery.on_arrival()):
-            history = simulate(Simulated(n_workers, lambda n: 0), delivery, n_trials=9, rule_of=lambda _: rule)
+            history = simulate(Simulated(n_workers, lambda n: 0), delivery, n_trials=9, rule_of=lambda *_: rule)
             assert {len(told.folds) for told in history.outcomes} == {2}
             for told in history.outcomes:
                 assert told.score == pytest.approx(np.nanmean(told.fold_scores))
@@ -541,7 +543,7 @@ def test_a_dead_worker_fails_its_trial_and_loses_no_other() -> None:
     assert runs[0] == runs[1]
 
 
-def StopAfterThree(history: History) -> FoldRule:  # noqa: N802 - made like the classes
+def StopAfterThree(history: History, evaluation: Evaluation) -> FoldRule:  # noqa: N802 - made like the classes
     return StopAfter(3)
 
 
@@ -942,7 +944,7 @@ def test_scores_that_count_samples_have_at_least_their_resolution_as_deviation()
 def test_a_few_samples_of_many_folds_stop_nothing() -> None:
     rng = np.random.default_rng(0)
     history = history_of([outcome(i, (rng.random(50) < 0.8).astype(float).tolist()) for i in range(5)])
-    rule = PairedRule.of(history)
+    rule = PairedRule.of(history, ANY)
     assert rule is not None
     for n_seen in range(1, 10):
         assert not rule.stops([0.0] * n_seen + [NAN] * (50 - n_seen))

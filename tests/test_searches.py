@@ -291,7 +291,10 @@ def test_a_warm_started_forest_scores_as_one_fitted_at_once() -> None:
     for row, (params, n_resources) in enumerate(zip(results["params"], results["n_resources"], strict=True)):
         model = clone(forest).set_params(n_estimators=int(n_resources), **params)
         expected = cross_val_score(model, X, Y, cv=3)
-        np.testing.assert_array_equal([results[f"split{fold}_test_score"][row] for fold in range(3)], expected)
+        scores = np.array([results[f"split{fold}_test_score"][row] for fold in range(3)])
+        assert np.isnan(scores).any() == (results["status"][row] == "pruned")
+        np.testing.assert_array_equal(scores[~np.isnan(scores)], expected[~np.isnan(scores)])
+    assert (results["n_splits_done"] < 3).any()
     assert len(search.best_estimator_.estimators_) == 27
     expected_best = clone(forest).set_params(**search.best_params_).fit(X, Y)
     np.testing.assert_array_equal(search.predict_proba(X), expected_best.predict_proba(X))
@@ -736,6 +739,7 @@ def test_partial_fit_calls_are_the_published_plan_and_none_is_repeated(max_resou
         cv=2,
         refit=False,
         random_state=0,
+        prune_folds=False,
     ).fit(X, Y)
     assert len(Counting.calls) == 2 * published
     assert set(Counting.calls) == {45}
@@ -744,20 +748,29 @@ def test_partial_fit_calls_are_the_published_plan_and_none_is_repeated(max_resou
     assert ran == planned
 
 
-def test_asynchronous_promotion_stays_within_the_plan() -> None:
+@pytest.mark.parametrize("prune_folds", [False, True, "median"])
+def test_asynchronous_promotion_stays_within_the_plan(prune_folds: bool | str) -> None:
     Counting.calls.clear()
     search = HyperbandSearchCV(
-        Counting(random_state=0), {"alpha": loguniform(1e-6, 1e-1)}, max_resources=27, cv=2, refit=False, random_state=0
+        Counting(random_state=0),
+        {"alpha": loguniform(1e-6, 1e-1)},
+        max_resources=27,
+        cv=3,
+        refit=False,
+        random_state=0,
+        prune_folds=prune_folds,
     ).fit(X, Y)
-    most = Counter({(row["bracket"], row["rung"]): row["n_trials"] for row in search.plan()})
-    ran = Counter((row["bracket"], row["rung"]) for row in search.history_)
-    assert all(ran[rung] <= most[rung] for rung in ran)
+    amounts = [0, *search.n_resources_]
+    planned = sum(row["n_trials"] * (row["n_resources"] - amounts[row["rung"]]) for row in search.plan())
     assert search.cv_results_["n_resources"].max() == 27
     assert search.cv_results_["status"][search.best_index_] == "ok"
-    reached: Counter[int] = Counter()
+    passes, before = 0, Counter[int]()
     for row in search.history_:
-        reached[row["trial"]] = max(reached[row["trial"]], row["n_resources"])
-    assert len(Counting.calls) == 2 * reached.total()  # nothing was trained twice
+        passes += row["n_splits_done"] * (row["n_resources"] - before[row["trial"]])
+        before[row["trial"]] = row["n_resources"]
+    assert len(Counting.calls) == passes  # nothing was trained twice, and no fold that was pruned
+    assert before.total() <= planned
+    assert (passes < 3 * before.total()) == bool(prune_folds)
 
 
 @pytest.mark.parametrize(("schedule", "share"), [("async", 0.4), ("hyperband", 0.25)])
@@ -798,7 +811,9 @@ def test_the_refit_trains_as_the_top_rung_did() -> None:
 
 def test_hyperband_says_what_it_did() -> None:
     forest = RandomForestRegressor(n_estimators=9, random_state=0)
-    search = HyperbandSearchCV(forest, {"max_depth": randint(1, 9)}, schedule="hyperband", cv=2, random_state=0)
+    search = HyperbandSearchCV(
+        forest, {"max_depth": randint(1, 9)}, schedule="hyperband", cv=2, random_state=0, prune_folds=False
+    )
     planned = search.plan()
     search.fit(X_REG, Y_REG)
     assert search.brackets_ == planned

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -16,6 +16,7 @@ from sksearch._sklearn import SEARCH_CONSTRAINTS, HasMethods, Interval, StrOptio
 from sksearch.estimators.adaptive import AdaptiveSearchCV
 from sksearch.estimators.base import Plan, Problem, seed_of
 from sksearch.evaluate import Growing
+from sksearch.pruning import SpareUnpromoted
 from sksearch.resources import Resolved, final_fit, resolve_resource
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.samplers.protocol import Sampler
@@ -24,7 +25,7 @@ from sksearch.schedulers.brackets import Bracket, asynchronous_brackets, plan, s
 from sksearch.schedulers.hyperband import AshaScheduler, HyperbandScheduler
 from sksearch.space import Space
 from sksearch.spool import Spool
-from sksearch.trials import History, Outcome
+from sksearch.trials import Evaluation, History, Outcome
 
 
 class HyperbandSearchCV(AdaptiveSearchCV):
@@ -79,7 +80,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         As in scikit-learn's GridSearchCV; the refit has `max_resources` and trains as the top rung
         did. With "n_samples" it has all rows, as in scikit-learn's HalvingRandomSearchCV.
     cv : int, cross-validation generator or iterable, default=None
-        As in scikit-learn's GridSearchCV; every rung uses all folds.
+        As in scikit-learn's GridSearchCV; trials are promoted by their mean over all folds.
     verbose : int, default=0
         The higher, the more messages.
     pre_dispatch : int or str, default='2*n_jobs'
@@ -94,14 +95,22 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     initial_params : list of dicts, default=None
         Parameters to try first. A dict may leave names out; they are drawn at random. The
         estimator's own current parameters come before them, as far as they lie in the space.
+    prune_folds : bool or 'median', default=True
+        Whether a trial whose first folds say that it will hardly be promoted from its rung, or at the
+        top hardly be the best, is spared the others. True: it is stopped once its chance to beat,
+        on the same folds, the last trial of the share that may be promoted is below 5 % at one look
+        (there is one after each fold, from a fifth of them on). 'median': Amazon SageMaker's rule, once its
+        running mean is below the median of the rung. Only trials with all folds are promoted or chosen; the
+        model learns from the others, too. With False every evaluation has all folds.
 
     Attributes
     ----------
     cv_results_ : dict of numpy (masked) ndarrays
         As scikit-learn's GridSearchCV, one row for each trial at its highest resource, and `status`
-        ("ok", "failed", or "paused" below the top rung), `n_splits_done`, `start_time` and `end_time`
-        (seconds since the search began), `n_resources`, `iter` (the rung) and `bracket`. Ranks put
-        more resource before less, and failed trials last.
+        ("ok", "failed", "pruned", or "paused" below the top rung), `n_splits_done`, `start_time` and `end_time`
+        (seconds since the search began), `n_resources`, `iter` (the rung) and `bracket`. The mean score
+        of a pruned trial is fold-adjusted, as BayesSearchCV's. Ranks put more resource before less,
+        pruned trials after all others and failed ones last.
     best_estimator_ : estimator
         Fitted with the best parameters and `max_resources` on all data, if `refit`.
     best_score_ : float
@@ -179,6 +188,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         "sampler": [StrOptions({"bayes", "random"}), HasMethods("suggest")],
         "random_state": ["random_state"],
         "initial_params": [list, tuple, None],
+        "prune_folds": ["boolean", StrOptions({"median"})],
     }
 
     def __init__(
@@ -204,6 +214,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         return_train_score: bool = False,
         random_state: Any = None,
         initial_params: Any = None,
+        prune_folds: bool | Literal["median"] = True,
     ) -> None:
         super().__init__(
             estimator=estimator,
@@ -227,6 +238,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         self.sampler = sampler
         self.random_state = random_state
         self.initial_params = initial_params
+        self.prune_folds = prune_folds
 
     def plan(self, X: Any = None, y: Any = None, groups: Any = None) -> list[dict[str, int]]:
         """What `fit` will run, without fitting anything: one row for each rung.
@@ -295,6 +307,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             n_candidates=n_candidates,
             n_fits=plan(brackets).n_evaluations * problem.n_splits,
             searched=self.param_distributions,
+            rule_of=SpareUnpromoted(scheduler, by_median=self.prune_folds == "median") if self.prune_folds else None,
             after_each=_DropFinished(scheduler, spool, problem.n_splits) if resolved.growth.resumes else None,
             growing=Growing(
                 growth=resolved.growth,
@@ -390,7 +403,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
 
 @dataclass(slots=True)
 class _DropFinished:
-    """After each outcome: drop the paused models of trials that will not go on."""
+    """After each outcome, and each fold that comes late: drop the paused models of trials that will not go on."""
 
     scheduler: AshaScheduler | HyperbandScheduler
     spool: Spool
@@ -398,9 +411,9 @@ class _DropFinished:
     _kept: set[int] = field(default_factory=set)
     """Trials that models are kept of."""
 
-    def __call__(self, history: History) -> None:
+    def __call__(self, history: History, evaluation: Evaluation) -> None:
         unfinished = self.scheduler.unfinished(history)
-        for number in (self._kept | {history.outcomes[-1].evaluation.trial.number}) - unfinished:
+        for number in (self._kept | {evaluation.trial.number}) - unfinished:
             for fold in range(self.n_folds):
                 self.spool.discard(number, fold)
         self._kept = unfinished

@@ -80,9 +80,11 @@ class _Observed:
         last = [by_number[number] for number in sorted(by_number)]
         status = np.array([outcome.status for outcome in last])
         deviations = np.zeros(len(last))
-        folds = FoldModel.of(outcomes) if "pruned" in status else None
-        if folds is not None:
-            for position in np.flatnonzero(status == "pruned"):
+        pruned = np.flatnonzero(status == "pruned")
+        models = {amount: FoldModel.of(some) for amount, some in _by_amount(outcomes).items()} if len(pruned) else {}
+        for position in pruned:
+            folds = models[last[position].evaluation.n_resources or 0]
+            if folds is not None:
                 n_seen = int(np.isfinite(last[position].fold_scores).sum())
                 deviations[position] = math.sqrt(folds.extra_variance(n_seen))
         return cls(
@@ -390,15 +392,21 @@ def _expected_noise(outcomes: Sequence[Outcome], warp: HalfRankWarp) -> float:
 
     Folds have other effects at other amounts of a resource: the highest that can be judged counts.
     """
-    by_amount: dict[int, list[Outcome]] = {}
-    for outcome in outcomes:
-        by_amount.setdefault(outcome.evaluation.n_resources or 0, []).append(outcome)
+    by_amount = _by_amount(outcomes)
     models = (FoldModel.of(by_amount[amount]) for amount in sorted(by_amount, reverse=True))
     folds = next((model for model in models if model is not None), None)
     if folds is None or len(folds.effects) == 1:
         return EXPECTED_NOISE
     deviation = warp.in_good_half(math.sqrt(folds.variance / len(folds.effects)))
     return deviation * deviation
+
+
+def _by_amount(outcomes: Sequence[Outcome]) -> dict[int, list[Outcome]]:
+    """Outcomes by amount of resource: folds have other effects at other amounts."""
+    by_amount: dict[int, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_amount.setdefault(outcome.evaluation.n_resources or 0, []).append(outcome)
+    return by_amount
 
 
 @lru_cache(maxsize=1)

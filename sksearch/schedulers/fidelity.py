@@ -30,10 +30,13 @@ _LEAST_CORRELATION = 0.5
 
 
 def scores_by_level(outcomes: Iterable[Outcome]) -> dict[int, dict[int, float]]:
-    """Scores of the trials that did not fail, by amount of the resource and number of the trial."""
+    """Scores of the trials that did not fail, by amount of the resource and number of the trial.
+
+    Pruned ones count by their fold-adjusted means: a rung without its worst trials would be another rung.
+    """
     levels: dict[int, dict[int, float]] = {}
     for outcome in outcomes:
-        if outcome.status == "ok" and outcome.evaluation.n_resources is not None:
+        if outcome.status != "failed" and outcome.evaluation.n_resources is not None:
             trials = levels.setdefault(outcome.evaluation.n_resources, {})
             trials[outcome.evaluation.trial.number] = outcome.score
     return levels

@@ -16,15 +16,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from sksearch.folds import best_outcome, outcomes_beside
 from sksearch.samplers.protocol import Sampler
 from sksearch.schedulers.brackets import Bracket, Plan, cut, exact, most_promotions, plan
 from sksearch.schedulers.ledger import Ledger
-from sksearch.trials import Evaluation, History, Trial
+from sksearch.trials import Evaluation, History, Outcome, Trial
 
 _SPARE = 3
 """Trials of the lowest rung that are kept in case promoted ones fail; with more failures one is trained anew."""
@@ -122,6 +124,14 @@ class HyperbandScheduler:
             for rung, above in enumerate(bracket.rungs[1:]):
                 numbers |= ledger.rung(number, rung).waiting(above.n_trials)
         return numbers
+
+    def rival(self, history: History, evaluation: Evaluation) -> Outcome | None:
+        """The last one that would be promoted if no other trial came; who does not beat it never is."""
+        number, rung = evaluation.bracket, evaluation.rung
+        rungs = self.brackets[number].rungs
+        if rung == len(rungs) - 1:
+            return best_outcome(outcomes_beside(history, evaluation))
+        return self._ledger.read(history).placed(number, rung, rungs[rung + 1].n_trials)
 
     def _unfilled(self, ledger: Ledger) -> int | None:
         for number, bracket in enumerate(self.brackets):
@@ -250,6 +260,22 @@ class AshaScheduler:
                 to_promote = max(0, most - len(state.promoted))
         return numbers
 
+    def rival(self, history: History, evaluation: Evaluation) -> Outcome | None:
+        """Where the part of the rung that is promoted ends, at most: see `last_place`.
+
+        None for scouts below the top, who go on anyway, and where nothing is promoted by the scores.
+        """
+        number, rung = evaluation.bracket, evaluation.rung
+        bracket = self.brackets[number]
+        if rung == len(bracket.rungs) - 1:
+            return best_outcome(outcomes_beside(history, evaluation))
+        ledger = self._ledger.read(history)
+        is_scout = evaluation.trial.number in ledger.spent(number).trials[: self.n_scouts(number)]
+        if is_scout or rung < self._first_rung(number, self._trusted(ledger)):
+            return None
+        n_told = ledger.rung(number, rung).n_told
+        return ledger.placed(number, rung, last_place(n_told + 1, bracket.factor))
+
     def n_scouts(self, bracket: int) -> int:
         """Trials of a bracket that go to its top whatever their scores are."""
         rungs, factor = self.brackets[bracket].rungs, self.brackets[bracket].factor
@@ -348,6 +374,18 @@ class AshaScheduler:
                     ):
                         return found
         return None
+
+
+def last_place(n_trials: int, factor: float) -> int:
+    r"""The last place among `n_trials` that may yet be in the best share 1 / eta of a rung that goes on growing.
+
+    :math:`\lceil n / \eta + \sqrt n / 2 \rceil`: a standard error of a sample quantile, at most
+    :math:`\sqrt{n / 4}` places, below the end of that share.
+
+    >>> [last_place(n, 3) for n in (3, 9, 30, 143)]
+    [2, 5, 13, 54]
+    """
+    return math.ceil(n_trials / exact(factor) + Fraction(math.isqrt(n_trials - 1) + 1, 2))
 
 
 @lru_cache(maxsize=64)

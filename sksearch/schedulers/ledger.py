@@ -6,7 +6,7 @@ from bisect import insort
 from dataclasses import dataclass, field
 
 from sksearch.schedulers.fidelity import least_trusted_level, scores_by_level
-from sksearch.trials import Evaluation, History
+from sksearch.trials import Evaluation, History, Outcome
 
 
 @dataclass(slots=True)
@@ -16,9 +16,9 @@ class RungState:
     n_entered: int = 0
     """Trials asked to run here."""
     n_told: int = 0
-    """Those with an outcome, failed ones included."""
+    """Those with an outcome, failed and pruned ones included."""
     ranking: list[tuple[float, int]] = field(default_factory=list)
-    """(-score, trial number) of those that did not fail: the best first, ties to the earlier trial."""
+    """(-score, trial number) of those with all folds: the best first, ties to the earlier trial."""
     promoted: set[int] = field(default_factory=set)
     """Numbers of the trials asked to run in the next rung."""
 
@@ -69,7 +69,7 @@ class Ledger:
         self._trusted_at = 0
         self._trusted: int | None = None
         self._last: dict[int, Evaluation] = {}
-        self._succeeded: set[Evaluation] = set()
+        self._complete: dict[tuple[int, int, int], Outcome] = {}
         self._spent: dict[int, Spent] = {}
 
     def read(self, history: History) -> Ledger:
@@ -96,7 +96,7 @@ class Ledger:
             state.n_told += 1
             if outcome.status == "ok":
                 insort(state.ranking, (-outcome.score, outcome.evaluation.trial.number))
-                self._succeeded.add(outcome.evaluation)
+                self._complete[_place(outcome.evaluation)] = outcome
         for amount, scores in scores_by_level(outcomes[self._n_outcomes :]).items():
             self._levels.setdefault(amount, {}).update(scores)
         self._n_evaluations, self._n_outcomes = len(evaluations), len(outcomes)
@@ -110,10 +110,18 @@ class Ledger:
         """Resource that a trial was given so far, 0 before it was started."""
         return (self._last[number].n_resources or 0) if number in self._last else 0
 
+    def placed(self, bracket: int, rung: int, place: int) -> Outcome | None:
+        """Of the `place`-th best in a rung, from 1; None where there are not so many."""
+        ranking = self.rung(bracket, rung).ranking
+        if not 1 <= place <= len(ranking):
+            return None
+        _, number = ranking[place - 1]
+        return self._complete[number, bracket, rung]
+
     def paused(self, number: int) -> Evaluation | None:
-        """Where a trial waits; None while it runs, when it failed, and before it was started."""
+        """Where a trial waits; None while it runs, when it failed or was pruned, and before it was started."""
         last = self._last.get(number)
-        return last if last in self._succeeded else None
+        return last if last is not None and _place(last) in self._complete else None
 
     def trusted(self) -> int | None:
         """The amount of resource from which on scores can be trusted; None where nothing speaks against any."""
@@ -127,3 +135,7 @@ class Ledger:
         if state is None:
             state = self._rungs[bracket, rung] = RungState()
         return state
+
+
+def _place(evaluation: Evaluation) -> tuple[int, int, int]:
+    return evaluation.trial.number, evaluation.bracket, evaluation.rung
