@@ -20,6 +20,7 @@ from sklearn.model_selection._validation import (
     _score,
     _warn_or_raise_about_fit_failures,
 )
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.fixes import parse_version
 from sklearn.utils.metadata_routing import _routing_enabled
@@ -43,6 +44,7 @@ __all__ = [
     "insert_error_scores",
     "raise_or_warn_about_failures",
     "routing_enabled",
+    "safe_indexing",
     "safe_split",
     "score",
     "scorers_by_name",
@@ -56,6 +58,7 @@ fit_context = _fit_context
 insert_error_scores = _insert_error_scores
 raise_or_warn_about_failures = _warn_or_raise_about_fit_failures
 routing_enabled = _routing_enabled
+safe_indexing = _safe_indexing
 safe_split = _safe_split
 score = _score
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import shuffle
 from sklearn.utils.class_weight import compute_class_weight
 
+from sksearch._sklearn import safe_indexing
 from sksearch.nets import is_net, train
 from sksearch.resources.laststep import enter
 from sksearch.resources.protocol import Rows, Seed
@@ -86,14 +86,13 @@ def _split_by_row(fit_params: Mapping[str, Any], n_rows: int) -> tuple[dict[str,
 
 def _shuffled(X: Any, y: Any, per_row: Mapping[str, Any], rng: np.random.Generator) -> tuple[Any, Any, dict[str, Any]]:
     """Everything that has one entry per row, in one random order."""
-    names = list(per_row)
-    arrays = [X, *([] if y is None else [y]), *per_row.values()]
-    shuffled = shuffle(*arrays, random_state=int(rng.integers(2**32)))
-    if len(arrays) == 1:
-        return shuffled, None, {}
-    rows, *rest = shuffled
-    labels = None if y is None else rest.pop(0)
-    return rows, labels, dict(zip(names, rest, strict=True))
+    order = rng.permutation(_n_rows(X))
+    return _take(X, order), None if y is None else _take(y, order), {k: _take(v, order) for k, v in per_row.items()}
+
+
+def _take(rows: Any, order: Rows) -> Any:
+    """`rows` in another order; of a plain array four times as fast as scikit-learn's, which has to look what it is."""
+    return rows.take(order, axis=0) if type(rows) is np.ndarray else safe_indexing(rows, order)
 
 
 class _BalancedAsWeights:
