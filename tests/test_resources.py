@@ -633,17 +633,17 @@ def resolve(estimator, resource="auto", **changes):
     [
         (SGDClassifier(), ["alpha", "max_iter"], "partial_fit", 1, 81),
         (make_pipeline(StandardScaler(), SGDClassifier()), ["sgdclassifier__alpha"], "partial_fit", 1, 81),
-        (SGDClassifier(early_stopping=True), [], "max_iter", 12, 1000),
-        (MLPClassifier(solver="lbfgs"), [], "max_iter", 2, 200),
-        (RandomForestClassifier(), [], "n_estimators", 1, 100),
-        (RandomForestClassifier(n_estimators=810), [], "n_estimators", 10, 810),
+        (SGDClassifier(early_stopping=True), [], "max_iter", 111, 1000),
+        (MLPClassifier(solver="lbfgs"), [], "max_iter", 22, 200),
+        (RandomForestClassifier(), [], "n_estimators", 11, 100),
+        (RandomForestClassifier(n_estimators=810), [], "n_estimators", 90, 810),
         (RandomForestClassifier(), ["n_estimators"], "n_samples", 30, 1000),
-        (HistGradientBoostingRegressor(), [], "max_iter", 1, 100),
+        (HistGradientBoostingRegressor(), [], "max_iter", 11, 100),
         (
             make_pipeline(StandardScaler(), GradientBoostingRegressor()),
             [],
             "gradientboostingregressor__n_estimators",
-            1,
+            11,
             100,
         ),
         (
@@ -655,8 +655,8 @@ def resolve(estimator, resource="auto", **changes):
         ),
         (make_pipeline(PCA(), RandomForestClassifier()), ["randomforestclassifier"], "n_samples", 30, 1000),
         (make_pipeline(PCA(), "passthrough"), [], "n_samples", 12, 1000),
-        (Lasso(), [], "max_iter", 12, 1000),
-        (GaussianMixture(), [], "max_iter", 1, 100),
+        (Lasso(), [], "max_iter", 111, 1000),
+        (GaussianMixture(), [], "max_iter", 11, 100),
         (SVC(), ["C"], "n_samples", 30, 1000),
         (Ridge(), [], "n_samples", 12, 1000),
     ],
@@ -701,7 +701,9 @@ def test_amounts_given_are_taken():
     assert resolve(SVC(), n_rows=12, n_splits=5).min_resources == 12
     assert resolve(SVC(), n_rows=100_000).min_resources == 1234
     assert resolve(SGDClassifier(), factor=2).min_resources == 1
-    assert resolve(RandomForestClassifier(n_estimators=1000), factor=4).min_resources == 15
+    assert resolve(RandomForestClassifier(n_estimators=1000), factor=4).min_resources == 250
+    assert resolve(RandomForestClassifier(n_estimators=1000), factor=2).min_resources == 125
+    assert resolve(RandomForestClassifier(n_estimators=1000), factor=10).min_resources == 100
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,7 @@ def test_what_a_search_fits_is_a_sample_of_each_fold(estimator, y, groups, cv):
         cv=cv,
         error_score="raise",
         random_state=0,
+        prune_folds=False,
     ).fit(X, y, sample_weight=1000 + np.arange(N), **({} if groups is None else {"groups": groups}))
     fits, refit = Recorder.seen[:-1], Recorder.seen[-1]
     assert refit == set(range(N))

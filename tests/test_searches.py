@@ -285,7 +285,8 @@ def test_each_full_trial_scores_what_cross_validate_says(name: str, kind: str, n
 
 def test_a_warm_started_forest_scores_as_one_fitted_at_once() -> None:
     forest = RandomForestClassifier(n_estimators=27, random_state=0)
-    search = HyperbandSearchCV(forest, {"max_depth": randint(1, 9)}, cv=3, n_jobs=2, random_state=0).fit(X, Y)
+    space = {"max_depth": randint(1, 9)}
+    search = HyperbandSearchCV(forest, space, min_resources=1, cv=3, n_jobs=2, random_state=0).fit(X, Y)
     assert search.resource_ == "n_estimators"
     results = search.cv_results_
     for row, (params, n_resources) in enumerate(zip(results["params"], results["n_resources"], strict=True)):

@@ -54,7 +54,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         the estimator has and the search leaves free.
     min_resources : int or 'auto', default='auto'
         Resource of the lowest rung. "auto": `max_resources` divided by the largest power of `factor`
-        up to 81; for "n_samples" at least two rows for each split and class.
+        up to 81, for "n_samples" at least two rows for each split and class; where a parameter grows up
+        to 9, because every rung is a call of `fit` with costs of its own.
     max_resources : int or 'auto', default='auto'
         Resource of the highest rung, and of the refit. "auto": the estimator's own value of the
         parameter, 81 passes of partial_fit, or all training rows.

@@ -24,6 +24,12 @@ PASSES = 81
 """Default `max_resources` of `partial_fit`: dask-ml's `max_iter`."""
 MOST_GROWTH = 81
 """Default ratio of `max_resources` to `min_resources`: four halvings with factor 3, as the published example."""
+MOST_GROWTH_BY_FITS = 9
+"""The same for a parameter, where each rung is a call of `fit` that has costs of its own.
+
+The first of 81 trees costs as much as four in LightGBM and twelve in HistGradientBoosting (bins, predictions of what is
+there), and says little of a booster with a small learning rate. Measured in docs/benchmarks/README.md.
+"""
 
 
 class Resolved(NamedTuple):
@@ -60,8 +66,9 @@ def resolve_resource(
         what grows is the one that the estimator sets.
     min_resources, max_resources : int or "auto"
         "auto" for the largest: the estimator's own value of the parameter, 81 passes of
-        `partial_fit`, all training rows. "auto" for the smallest: the largest divided by the
-        greatest power of `factor` up to 81; but at least two rows per split and class.
+        `partial_fit`, all training rows. "auto" for the smallest: the largest divided by the greatest
+        power of `factor` up to 81, of a parameter up to 9 (at least `factor` itself); but at least two
+        rows per split and class.
     factor : float
         What rungs are apart.
     searched_names : collection of str
@@ -80,7 +87,7 @@ def resolve_resource(
     ...     RandomForestClassifier(), "auto", min_resources="auto", max_resources="auto", factor=3,
     ...     searched_names=["max_depth"], n_rows=150, n_splits=5, n_classes=3)
     >>> resolved.growth.resource, resolved.min_resources, resolved.max_resources
-    ('n_estimators', 1, 100)
+    ('n_estimators', 11, 100)
 
     Raises
     ------
@@ -118,7 +125,8 @@ def resolve_resource(
     smallest = _amount("min_resources", min_resources)
     if smallest is None:
         fewest_rows = n_splits * 2 * (n_classes or 1) if resource == "n_samples" else 1
-        smallest = min(largest, max(fewest_rows, _least(largest, factor)))
+        most_growth = MOST_GROWTH if resource in ("partial_fit", "n_samples") else MOST_GROWTH_BY_FITS
+        smallest = min(largest, max(fewest_rows, _least(largest, factor, most_growth)))
     if smallest > largest:
         raise ValueError(
             f"min_resources={smallest} is greater than max_resources={largest} ({resource}); lower min_resources."
@@ -226,15 +234,15 @@ def _amount(name: str, value: int | Literal["auto"]) -> int | None:
     return int(value)
 
 
-def _least(largest: int, factor: float) -> int:
-    """`largest` divided by the greatest power of `factor` that is at most 81; at least 1."""
+def _least(largest: int, factor: float, most_growth: int) -> int:
+    """`largest` divided by the greatest power of `factor` that is at most `most_growth`, or by `factor`; at least 1."""
     if not (math.isfinite(factor) and factor > 1):
         raise ValueError(
             f"factor must be a finite number greater than 1, got {factor!r}; "
             "factor=3 keeps the best third at each rung."
         )
     exact = Fraction(repr(float(factor)))
-    power = Fraction(1)
-    while power * exact <= MOST_GROWTH:
+    power = exact
+    while power * exact <= most_growth:
         power *= exact
     return max(1, math.floor(largest / power))

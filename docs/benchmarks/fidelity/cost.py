@@ -8,8 +8,8 @@ resource has it as its mean over all three folds, which are the same for all met
 
 `bayes` comes first: with BayesSearchCV's final score as the target, searches that can go on do so until they have it,
 for at least the time that BayesSearchCV took and for at most a multiple of it (see `searches.py`). The searches of
-HyperbandSearchCV end with their plan, whatever they have then. Of the best trial at the end, and after the time that
-BayesSearchCV took, the *true value* is taken: the mean over two other splits. Cells that the records have are not run
+HyperbandSearchCV end with their plan, whatever they have then. Whenever the best trial changes, its *true value* is
+taken: the mean over two other splits. Cells that the records have are not run
 again; `report.py` makes the tables.
 """
 
@@ -43,12 +43,14 @@ def run_cell(method: str, name: str, seed: int, bayes: dict[str, Any] | None) ->
     recorder = Recorder(task, **limits)
     search(task, recorder, seed)
     seconds = recorder.seconds
-    chosen = {"equal": recorder.best(seconds if bayes is None else bayes["seconds"]), "end": recorder.best()}
-    values = {position: task.true_value(recorder.params[position]) for position in set(chosen.values()) - {None}}
+    incumbents: list[tuple[float, float, float]] = []
+    for (when, score), params in zip(recorder.full, recorder.params, strict=True):
+        if not incumbents or score > incumbents[-1][1]:
+            incumbents.append((round(when, 3), score, float(f"{task.true_value(params):.7g}")))
     return {
         "seconds": round(seconds, 3),
         "full": [(round(when, 3), float(f"{score:.7g}")) for when, score in recorder.full],
-        "true": {which: None if at is None else float(f"{values[at]:.7g}") for which, at in chosen.items()},
+        "true": [(when, value) for when, _, value in incumbents],
         "amounts": dict(sorted(recorder.amounts.items())),
     }
 

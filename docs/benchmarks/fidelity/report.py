@@ -6,8 +6,9 @@ The target of a cell (task and seed) is BayesSearchCV's final score, and BayesSe
 with it. A search that never has it counts at all it was given: its own time or BayesSearchCV's, whichever is more.
 Costs are compared by geometric means of ratios; the intervals are 95 % bootstraps over the seeds of each task.
 
-Scores after equal cost, the processor time of a whole BayesSearchCV, are differences from BayesSearchCV's in units of
-its own lead over the median random trial, with which a search counts that has no full trial by then.
+Scores after equal cost, the processor time of the search or of a whole BayesSearchCV, whichever is less, are
+differences from what BayesSearchCV had by then, in units of its final lead over the median random trial, with which a
+search counts that has no full trial yet.
 """
 
 from __future__ import annotations
@@ -50,6 +51,12 @@ def cost(cell: dict[str, Any], bayes: dict[str, Any]) -> tuple[float, bool]:
 def score_at(cell: dict[str, Any], seconds: float, otherwise: float) -> float:
     """The best score after so many seconds."""
     return max((score for when, score in cell["full"] if when <= seconds), default=otherwise)
+
+
+def true_at(cell: dict[str, Any], seconds: float, otherwise: float) -> float:
+    """The true value of what was best after so many seconds."""
+    known = [value for when, value in cell["true"] if when <= seconds]
+    return known[-1] if known else otherwise
 
 
 def interval(by_task: dict[str, list[float]]) -> str:
@@ -120,10 +127,10 @@ def seconds_by_task(known: dict[str, Cells]) -> str:
 
 
 def equal_cost(known: dict[str, Cells]) -> str:
-    """Markdown: scores after the processor time of a whole BayesSearchCV, as differences from its own."""
+    """Markdown: scores after equal processor time, as differences from BayesSearchCV's, and that time."""
     lines = [
-        "| search | cells | observed score | 95 % interval | true value | 95 % interval |",
-        "|---|---|---|---|---|---|",
+        "| search | cells | of its time | observed score | 95 % interval | true value | 95 % interval |",
+        "|---|---|---|---|---|---|---|",
     ]
     bayes = known["bayes"]
     drawn: dict[str, list[float]] = {}
@@ -135,16 +142,16 @@ def equal_cost(known: dict[str, Cells]) -> str:
         if method == "bayes" or not both:
             continue
 
-        def lead(cell: tuple[str, int], cells: Cells = cells) -> float:
-            middle, final = middles[cell[0]], best(bayes[cell])
-            return (score_at(cells[cell], bayes[cell]["seconds"], middle) - final) / (final - middle)
+        def lead(cell: tuple[str, int], cells: Cells = cells, at: Callable[..., float] = score_at) -> float:
+            middle, seconds = middles[cell[0]], min(cells[cell]["seconds"], bayes[cell]["seconds"])
+            ours, theirs = (at(found[cell], seconds, middle) for found in (cells, bayes))
+            return (ours - theirs) / (at(bayes[cell], np.inf, middle) - middle)
 
         def true_lead(cell: tuple[str, int], cells: Cells = cells) -> float:
-            middle = middles[cell[0]]
-            known_value, final = cells[cell]["true"]["equal"], bayes[cell]["true"]["end"]
-            return ((middle if known_value is None else known_value) - final) / (final - middle)
+            return lead(cell, cells, true_at)
 
-        row = []
+        spent = [min(cells[cell]["seconds"] / bayes[cell]["seconds"], 1.0) for cell in both]
+        row = [f"{statistics.geometric_mean(spent):.2f}"]
         for value in (lead, true_lead):
             groups = grouped(both, value)
             shown = interval(groups)
@@ -156,17 +163,16 @@ def equal_cost(known: dict[str, Cells]) -> str:
 
 
 def scores_by_task(known: dict[str, Cells]) -> str:
-    """Markdown: mean of the scores after equal cost, and of their true values, by task and method."""
+    """Markdown: mean scores within the time of a whole BayesSearchCV, and true values of what had them."""
     methods = list(known)
-    lines = ["| score after equal cost (true) | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
+    lines = ["| score within that time (true) | " + " | ".join(methods) + " |", "|---" * (len(methods) + 1) + "|"]
     bayes = known["bayes"]
     for task in TASKS:
         row = []
         for method in methods:
             cells = [cell for cell in known[method] if cell[0] == task and cell in bayes]
             found = [score_at(known[method][cell], bayes[cell]["seconds"], np.nan) for cell in cells]
-            true = [known[method][cell]["true"]["equal"] for cell in cells]
-            true = [np.nan if value is None else value for value in true]
+            true = [true_at(known[method][cell], bayes[cell]["seconds"], np.nan) for cell in cells]
             row.append(f"{np.mean(found):.4f} ({np.mean(true):.4f})" if found else "")
         lines.append(f"| {task} | " + " | ".join(row) + " |")
     return "\n".join(lines)
