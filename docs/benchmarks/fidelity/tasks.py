@@ -2,7 +2,7 @@
 
 Every model has 81 units of its resource at most: the default for `partial_fit`, and the models' own value elsewhere.
 The ranges are wide ones of what people tune; none was chosen, and nothing in sksearch was, by what a search made of
-them.
+`TASKS`. Settings are chosen on `DEVELOPMENT`: other models, on other data.
 """
 
 from __future__ import annotations
@@ -15,9 +15,15 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.datasets import load_digits, make_classification, make_friedman1
+from sklearn.datasets import load_breast_cancer, load_digits, make_classification, make_friedman1
 from sklearn.decomposition import PCA
-from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
@@ -117,6 +123,34 @@ def three_classes() -> Data:
     )
 
 
+@cache
+def tumours() -> Data:
+    """Two classes, 569 rows, 30 columns."""
+    return load_breast_cancer(return_X_y=True)
+
+
+@cache
+def interactions() -> Data:
+    """A regression on products of some of 20 columns, 6,000 rows."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(6000, 20))
+    signal = np.sin(2 * X[:, 0]) * X[:, 1] + X[:, 2] ** 2 + X[:, 3] * (X[:, 4] > 0) + 0.5 * X[:, 5]
+    return X, signal + 0.8 * rng.normal(size=6000)
+
+
+@cache
+def four_classes() -> Data:
+    """Four classes, 5,000 rows, 20 columns."""
+    return make_classification(5000, 20, n_informative=8, n_redundant=4, n_classes=4, flip_y=0.08, random_state=9)
+
+
+def boosted_regressor() -> Any:
+    """LightGBM by itself."""
+    from lightgbm import LGBMRegressor
+
+    return LGBMRegressor(n_estimators=MOST, subsample_freq=1, n_jobs=1, verbosity=-1, random_state=0)
+
+
 def boosted_pipeline() -> Any:
     """LightGBM after a rotation."""
     from lightgbm import LGBMClassifier
@@ -195,5 +229,76 @@ TASKS: dict[str, Task] = {
         three_classes,
         "lgbmclassifier__n_estimators",
         "neg_log_loss",
+    ),
+}
+
+DEVELOPMENT: dict[str, Task] = {
+    "sgd": Task(
+        lambda: SGDClassifier(max_iter=MOST, tol=None, random_state=0),
+        {
+            "loss": ["hinge", "log_loss", "modified_huber", "squared_hinge"],
+            "penalty": ["l2", "l1", "elasticnet"],
+            "alpha": Real(1e-8, 1e-1, "log-uniform"),
+            "learning_rate": ["optimal", "constant", "adaptive"],
+            "eta0": Real(1e-5, 1e1, "log-uniform"),
+            "average": [False, True],
+        },
+        digits,
+        "max_iter",
+        "accuracy",
+        grows_by_passes=True,
+    ),
+    "boosting": Task(
+        lambda: GradientBoostingClassifier(n_estimators=MOST, random_state=0),
+        {
+            "learning_rate": Real(1e-3, 1.0, "log-uniform"),
+            "max_depth": Integer(1, 6),
+            "subsample": Real(0.2, 1.0),
+            "max_features": Real(0.1, 1.0),
+            "min_samples_leaf": Integer(1, 40, "log-uniform"),
+        },
+        tumours,
+        "n_estimators",
+        "neg_log_loss",
+    ),
+    "histograms": Task(
+        lambda: HistGradientBoostingRegressor(max_iter=MOST, early_stopping=False, random_state=0),
+        {
+            "learning_rate": Real(1e-3, 1.0, "log-uniform"),
+            "max_leaf_nodes": Integer(3, 64, "log-uniform"),
+            "min_samples_leaf": Integer(2, 100, "log-uniform"),
+            "l2_regularization": Real(1e-6, 1e2, "log-uniform"),
+            "max_bins": Integer(16, 255, "log-uniform"),
+        },
+        interactions,
+        "max_iter",
+        "r2",
+    ),
+    "lightgbm": Task(
+        boosted_regressor,
+        {
+            "learning_rate": Real(3e-3, 1.0, "log-uniform"),
+            "num_leaves": Integer(3, 64, "log-uniform"),
+            "min_child_samples": Integer(2, 200, "log-uniform"),
+            "reg_lambda": Real(1e-6, 1e2, "log-uniform"),
+            "colsample_bytree": Real(0.2, 1.0),
+        },
+        interactions,
+        "n_estimators",
+        "r2",
+    ),
+    "extra trees": Task(
+        lambda: ExtraTreesClassifier(n_estimators=MOST, random_state=0),
+        {
+            "max_features": Real(0.05, 1.0),
+            "min_samples_leaf": Integer(1, 30, "log-uniform"),
+            "min_samples_split": Integer(2, 40, "log-uniform"),
+            "max_depth": Integer(3, 30),
+            "criterion": ["gini", "entropy"],
+            "bootstrap": [False, True],
+        },
+        four_classes,
+        "n_estimators",
+        "accuracy",
     ),
 }
