@@ -41,7 +41,7 @@ class FoldModel:
     ((m' - 1)(K - 1)), over the best half m' >= 3 of the complete trials (bad ones differ in more
     than noise). Trials with equal scores on all folds, a plateau, count once: they say nothing about
     one that differs. It is at least the square of the smallest difference between two scores, the
-    resolution of a metric that counts samples, and at least (1e-7 max|y|)^2; with a single fold,
+    resolution of a metric that counts samples, and at least (1e-7 max|y|)^2 over that half; with a single fold,
     where there is nothing to estimate, it is that.
 
     References
@@ -121,15 +121,16 @@ def outcomes_beside(history: History, evaluation: Evaluation) -> list[Outcome]:
 
 
 def _interaction_variance(table: Array) -> float:
-    """s2 from the rows of `table`, shape (m, K), with the largest means."""
-    scale = float(np.abs(table).max())
+    """s2 from the rows of `table`, shape (m, K), with the largest means; no disaster among the others counts."""
+    n_best = max(FEWEST_COMPLETE, math.ceil(len(table) / 2))
+    best = table[np.argsort(-table.mean(axis=1), kind="stable")[:n_best]]
+    scale = float(np.abs(best).max())
     if scale == 0.0:
         return 0.0
-    n_best = max(FEWEST_COMPLETE, math.ceil(len(table) / 2))
-    best = (table / scale)[np.argsort(-table.mean(axis=1), kind="stable")[:n_best]]
+    best = best / scale
     residuals = best - best.mean(axis=1, keepdims=True) - best.mean(axis=0) + best.mean()
     freedom = (best.shape[0] - 1) * (best.shape[1] - 1)
     relative = float((residuals**2).sum()) / freedom if freedom else 0.0
-    steps = np.diff(np.unique(table / scale))
+    steps = np.diff(np.unique(table[np.abs(table) <= 1e9 * scale] / scale))
     resolution = float(steps.min()) if freedom and len(steps) else 0.0
     return min(max(relative, resolution**2, _RELATIVE_FLOOR**2) * scale * scale, sys.float_info.max)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist, median
 from typing import Protocol, TypeAlias
 
@@ -143,7 +143,7 @@ class Ladder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpareUnpromoted:
     """Rules for the rungs of a scheduler: a trial that will hardly be promoted is spared the folds it has not had.
 
@@ -153,6 +153,10 @@ class SpareUnpromoted:
     ladder: Ladder
     by_median: bool = False
     """`MedianRule`, for the same trials, instead of `PairedRule` against the one to beat."""
+    _history: History | None = field(default=None, init=False, repr=False)
+    _n_outcomes: int = field(default=0, init=False, repr=False)
+    _models: dict[int | None, FoldModel | None] = field(default_factory=dict, init=False, repr=False)
+    """By amount of resource, as of so many outcomes of that history."""
 
     def __call__(self, history: History, evaluation: Evaluation) -> FoldRule | None:
         """The rule as things stand."""
@@ -161,8 +165,17 @@ class SpareUnpromoted:
             return None
         if self.by_median:
             return MedianRule.of(history, evaluation)
-        model = FoldModel.of(outcomes_beside(history, evaluation))
+        model = self._model(history, evaluation)
         return None if model is None else PairedRule(model, rival.fold_scores)
+
+    def _model(self, history: History, evaluation: Evaluation) -> FoldModel | None:
+        """One for all evaluations of an amount: many are under way at once."""
+        if self._history is not history or self._n_outcomes != len(history.outcomes):
+            self._history, self._n_outcomes, self._models = history, len(history.outcomes), {}
+        amount = evaluation.n_resources
+        if amount not in self._models:
+            self._models[amount] = FoldModel.of(outcomes_beside(history, evaluation))
+        return self._models[amount]
 
 
 def fold_order(number: int, n_folds: int) -> list[int]:

@@ -181,6 +181,19 @@ def test_a_fresh_sampler_replays_the_search(spec):
         record(replayed, trial.params, outcome.score)
 
 
+def test_a_fresh_sampler_agrees_where_outcomes_changed_nothing():
+    """Trials that are evaluated again with more resource, and score what they had scored."""
+    space, rng = space_of(BOX), np.random.default_rng(0)
+    sampler, history = BayesSampler(space, 200), History()
+    for number in range(16):
+        params = space.sample(rng)
+        for amount in (1, 3):
+            evaluation = Evaluation(Trial(number, params), n_resources=amount, rung=amount // 3)
+            history.asked(evaluation)
+            history.told(Outcome(evaluation=evaluation, folds=(), score=bowl(params)))
+            assert ask(sampler, history) == ask(BayesSampler(space, 200), history)
+
+
 def test_asking_twice_or_something_else_between_changes_nothing():
     sampler = BayesSampler(space_of(BOX), 60)
     history = search(sampler, bowl, 15)

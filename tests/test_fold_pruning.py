@@ -113,6 +113,17 @@ def test_equal_trials_say_nothing_of_folds(value: float, k: int) -> None:
     assert FoldModel.of([*equal, outcome(4, [value + 1.0] * k)]) is None
 
 
+@pytest.mark.parametrize("disaster", [-1e4, -1e12, -1e20, -1e300])
+def test_a_disaster_says_nothing_of_the_noise_among_good_trials(disaster: float) -> None:
+    rng = np.random.default_rng(0)
+    good = [outcome(i, 0.8 + 0.01 * rng.normal(size=K)) for i in range(20)]
+    plain, with_it = FoldModel.of(good), FoldModel.of([*good, outcome(20, [disaster * (1 + i) for i in range(K)])])
+    assert plain is not None
+    assert with_it is not None
+    # one more bad trial makes the better half one trial larger, no more
+    assert with_it.variance == pytest.approx(plain.variance, rel=0.2)
+
+
 @pytest.mark.parametrize("scale", [1.0, 1e300, 1e-300])
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_additive_scores_of_any_size_leave_a_finite_variance(scale: float, k: int) -> None:
@@ -207,7 +218,7 @@ def test_the_paired_rule_is_the_formula(situation: tuple[list[Outcome], list[flo
     d = np.mean([trial[k] - incumbent[k] for k in seen])
     halves = [table[order[: max(3, math.ceil(len(table) / 2))]]]
     resolution = min((abs(a - b) for a, b in itertools.pairwise(sorted(set(table.ravel())))), default=0.0)
-    s2 = max(additive_fit_variance(halves[0]), resolution**2, (1e-7 * np.abs(table).max()) ** 2)
+    s2 = max(additive_fit_variance(halves[0]), resolution**2, (1e-7 * np.abs(halves[0]).max()) ** 2)
     se = math.sqrt(2 * s2 * (1 / len(seen) - 1 / len(trial)))
     chance = norm.cdf(d / se) if se > 0 else 0.5 * (1 + np.sign(d))
     assert rule.stops(trial) == (chance < ALPHA and 5 * len(seen) >= len(trial))

@@ -48,7 +48,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 from sksearch import HyperbandSearchCV
@@ -422,6 +422,24 @@ def test_steps_that_transform_otherwise_than_they_fit_transform_keep_the_fold():
     assert "_kept_fold" not in vars(done)
     once = clone(estimator).set_params(last__n_estimators=9).fit(frame, y)
     assert np.array_equal(outputs(done, frame), outputs(once, frame))
+
+
+@pytest.mark.parametrize("make", [sparse.coo_matrix, sparse.bsr_matrix, sparse.coo_array, sparse.csc_array])
+def test_passes_take_sparse_rows_of_any_format_from_the_steps_before(make):
+    X, y = load_iris(return_X_y=True)
+    model = make_pipeline(FunctionTransformer(make, accept_sparse=True), SGDClassifier(random_state=0))
+    plain = make_pipeline(FunctionTransformer(sparse.csr_array), SGDClassifier(random_state=0))
+    growth = PartialFit(max_resources=9)
+    arguments = {"n_resources": 3, "trained": 0, "fit_params": {}, "seed": SEED, "classes": np.unique(y)}
+    grown, expected = growth.fit(model, X, y, **arguments), growth.fit(plain, X, y, **arguments)
+    np.testing.assert_array_equal(grown[-1].coef_, expected[-1].coef_)
+
+
+def test_passes_refuse_targets_of_another_length():
+    X, y = load_iris(return_X_y=True)
+    arguments = {"n_resources": 1, "trained": 0, "fit_params": {}, "seed": SEED, "classes": np.unique(y)}
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        PartialFit(max_resources=9).fit(SGDClassifier(), X, y[:-1], **arguments)
 
 
 @pytest.mark.parametrize("sparse_output", [True, False])

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import randint, uniform
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.datasets import load_iris
 from sklearn.model_selection import cross_validate
 from sklearn.neural_network import MLPClassifier
@@ -168,6 +169,22 @@ def test_scouts_are_spared_nothing_below_the_top() -> None:
     assert any(o.status == "pruned" for o in history.outcomes)
 
 
+@pytest.mark.parametrize("spared", [True, False])
+def test_a_trial_that_is_spared_at_the_top_ends_its_bracket_as_a_complete_one_does(*, spared: bool) -> None:
+    scheduler = AshaScheduler(FixedSampler([]), asynchronous_brackets(1, 3, 3, n_candidates=9))
+    assert scheduler.n_scouts(0) == 2
+    history = history_of(
+        [told(i, (score,) * K) for i, score in enumerate([0.9, 0.8, 0.1, 0.7, 0.2, 0.2, 0.1, 0.1, 0.1])]
+    )
+    for i in (0, 1, 3):
+        scores = (0.5, NAN, NAN, NAN) if spared and i == 3 else (0.9 - 0.1 * i,) * K
+        outcome = told(i, scores, amount=3, rung=1)
+        history.asked(outcome.evaluation)
+        history.told(outcome)
+    assert scheduler.ask(history, np.random.default_rng(0)) is None
+    assert scheduler.done(history)
+
+
 def test_nothing_is_stopped_where_a_rung_is_not_promoted_from() -> None:
     """Four trials whose order at 9 units is the reverse of that at 1: scores at 1 and 3 decide nothing any more."""
     brackets = asynchronous_brackets(1, 9, 3)
@@ -315,6 +332,55 @@ def test_only_trials_with_all_folds_go_on() -> None:
             ended[row["trial"]] = row["n_splits_done"]
     assert Counter(ended.values()).keys() <= {1, 2}
     assert ended
+
+
+class Eager(RegressorMixin, BaseEstimator):
+    """Better early with a larger rate; a rate above 0.65 diverges by the third pass."""
+
+    def __init__(self, rate: float = 0.99) -> None:
+        self.rate = rate
+
+    def partial_fit(self, X: Any, y: Any = None) -> Eager:
+        self.passes_ = getattr(self, "passes_", 0) + 1
+        return self
+
+    fit = partial_fit
+
+    def predict(self, X: Any) -> Any:
+        return np.zeros(len(X))
+
+    def score(self, X: Any, y: Any) -> float:
+        return NAN if self.rate > 0.65 and self.passes_ >= 3 else self.rate + 0.01 * X[:, 0].mean()
+
+
+@pytest.mark.filterwarnings("ignore:.*(non-finite|fits failed).*")
+@pytest.mark.parametrize("settings", [{}, {"schedule": "hyperband", "brackets": 1}, {"max_resources": 27}])
+def test_the_best_has_all_folds_though_all_that_were_promoted_failed(settings: dict[str, Any]) -> None:
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    for seed in range(15):
+        reached = []
+        for prune_folds in (False, True, "median"):
+            search = HyperbandSearchCV(
+                Eager(),
+                {"rate": uniform(0, 1)},
+                cv=5,
+                sampler="random",
+                random_state=seed,
+                prune_folds=prune_folds,
+                **{"max_resources": 9, **settings},
+            ).fit(X, X[:, 0])
+            best = search.best_index_
+            assert search.cv_results_["status"][best] in ("ok", "paused")
+            assert search.cv_results_["n_splits_done"][best] == 5
+            reached.append(search.cv_results_["n_resources"][best])
+            amounts = [0, *search.n_resources_]
+            planned = sum(row["n_trials"] * (row["n_resources"] - amounts[row["rung"]]) for row in search.plan())
+            spent, before = 0, Counter[int]()
+            for row in search.history_:
+                spent += row["n_resources"] - before[row["trial"]]
+                before[row["trial"]] = row["n_resources"] * (row["status"] == "ok")
+            assert spent <= planned
+        assert min(reached[1:]) >= reached[0]
 
 
 # --- nothing is left behind -------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import indexable
 
 from sksearch._sklearn import safe_indexing
 from sksearch.nets import is_net, train
@@ -52,11 +53,13 @@ class PartialFit:
             train(model, fold.X, fold.y, epochs=passes, seed=seed, fit_params=fold.fit_params)
             return estimator
         per_row, others = _split_by_row(fold.fit_params, _n_rows(fold.X))
+        X_fold, y_fold, *arrays = indexable(fold.X, fold.y, *per_row.values())
+        per_row = dict(zip(per_row, arrays, strict=True))
         takes_classes = classes is not None and "classes" in inspect.signature(model.partial_fit).parameters
         with _BalancedAsWeights(model, fold.y):
             for number in range(trained, n_resources):
                 first = {"classes": classes} if takes_classes and number == 0 else {}
-                rows, labels, weights = _shuffled(fold.X, fold.y, per_row, np.random.default_rng((*seed, number)))
+                rows, labels, weights = _shuffled(X_fold, y_fold, per_row, np.random.default_rng((*seed, number)))
                 known = {**first, **others, **weights}
                 _ = model.partial_fit(rows, **known) if y is None else model.partial_fit(rows, labels, **known)
         return estimator

@@ -104,6 +104,8 @@ class _Observed:
 class _Data:
     """What hyperparameters are fitted to."""
 
+    n_outcomes: int
+    """Of which it is made: where another one changes nothing else, the fit starts from another one before."""
     observed: _Observed
     points: Array
     """(n, d) of the observed trials."""
@@ -118,12 +120,13 @@ class _Data:
         if not observed.complete.any():
             return None
         warp = HalfRankWarp.fit(observed.scores)
-        return cls(observed, points[observed.numbers], warp, _expected_noise(outcomes, warp))
+        return cls(len(outcomes), observed, points[observed.numbers], warp, _expected_noise(outcomes, warp))
 
     @property
     def key(self) -> bytes:
         """Equal for equal data."""
-        return self.points.tobytes() + self.observed.key + np.float64(self.noise).tobytes()
+        numbers = np.array([self.n_outcomes, self.noise])
+        return numbers.tobytes() + self.points.tobytes() + self.observed.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +159,8 @@ class BayesSampler:
     search continues as the uninterrupted one. The hyperparameters are those fitted to the first m
     outcomes, where m grows by a tenth at a time; each fit also starts from what the default starts
     found at the refit before. Between, the fit and the factor of the covariance matrix are
-    remembered and later trials are appended; a sampler that has not seen the search before
-    repeats two fits. Of more than 500 trials the model takes 500.
+    remembered and later trials are appended; a sampler that has not seen the search before, or since
+    the refit before, repeats two fits. Of more than 500 trials the model takes 500.
 
     Parameters
     ----------
@@ -340,7 +343,7 @@ class BayesSampler:
 
     def _warm_start(self, outcomes: Sequence[Outcome], points: Array) -> Array | None:
         """Where the fit to these outcomes also starts: at what the default starts found at the refit before."""
-        data = _Data.of(outcomes[: last_refit(len(outcomes) - 1)], points)
+        data = _Data.of(outcomes[: last_refit(len(outcomes) - 1)], points) if len(outcomes) > 1 else None
         if data is None:
             return None
         if self._fitted is not None and self._fitted.key == data.key:

@@ -70,6 +70,13 @@ def _started(
     return Evaluation(trial, n_resources=brackets[bracket].rungs[rung].n_resources, rung=rung, bracket=bracket)
 
 
+def _best_at_the_top(brackets: Sequence[Bracket], history: History, evaluation: Evaluation) -> Outcome | None:
+    """Of the tops of all brackets with as much resource; a factor below 2 has lower rungs with as much."""
+    beside = [told.evaluation for told in outcomes_beside(history, evaluation)]
+    tops = {e for e in beside if e.rung == len(brackets[e.bracket].rungs) - 1}
+    return best_outcome([told for told in history.outcomes if told.evaluation in tops])
+
+
 # --- schedulers -----------------------------------------------------------------------------------
 
 
@@ -81,7 +88,8 @@ class HyperbandScheduler:
     earlier trial. While a bracket waits, the first rungs of later brackets are started, so that
     workers do not idle; this changes no promotion. Failed trials are never promoted. If the sampler
     is exhausted, the bracket it leaves short goes on with the trials it has: one in `factor` of
-    each rung, at least one.
+    each rung, at least one. If in the end no trial has all folds, as those that were promoted failed and the
+    others were pruned, the best pruned one has them, units permitting.
 
     >>> from sksearch.samplers.fixed import FixedSampler
     >>> from sksearch.schedulers.brackets import published_brackets
@@ -98,22 +106,23 @@ class HyperbandScheduler:
     def ask(self, history: History, rng: np.random.Generator) -> Evaluation | None:
         """A promotion in the earliest bracket that has one, else a new trial in the earliest unfilled one."""
         ledger = self._ledger.read(history)
-        promotion = self._promotion(ledger, exhausted=False)
-        if promotion is None:
-            bracket = self._unfilled(ledger)
-            if bracket is None:
-                return None
+        promotion, bracket = self._promotion(ledger, exhausted=False), self._unfilled(ledger)
+        if promotion is None and bracket is not None:
             evaluation = _started(self.sampler, bracket, self.brackets, history, rng)
             if evaluation is not None:
                 return evaluation
             promotion = self._promotion(ledger, exhausted=True)
+        promotion = promotion or self._last_resort(ledger, history)
         return None if promotion is None else _promoted(promotion, self.brackets, history)
 
     def done(self, history: History) -> bool:
         """Whether every bracket has started its trials and promoted what it will."""
         ledger = self._ledger.read(history)
         return (
-            not history.pending and self._unfilled(ledger) is None and self._promotion(ledger, exhausted=False) is None
+            not history.pending
+            and self._unfilled(ledger) is None
+            and self._promotion(ledger, exhausted=False) is None
+            and self._last_resort(ledger, history) is None
         )
 
     def unfinished(self, history: History) -> set[int]:
@@ -129,9 +138,12 @@ class HyperbandScheduler:
         """The last one that would be promoted if no other trial came; who does not beat it never is."""
         number, rung = evaluation.bracket, evaluation.rung
         rungs = self.brackets[number].rungs
+        ledger = self._ledger.read(history)
+        if evaluation.trial.number in ledger.rung(number, rung).judged:  # it comes again, for all folds
+            return None
         if rung == len(rungs) - 1:
-            return best_outcome(outcomes_beside(history, evaluation))
-        return self._ledger.read(history).placed(number, rung, rungs[rung + 1].n_trials)
+            return _best_at_the_top(self.brackets, history, evaluation)
+        return ledger.placed(number, rung, rungs[rung + 1].n_trials)
 
     def _unfilled(self, ledger: Ledger) -> int | None:
         for number, bracket in enumerate(self.brackets):
@@ -146,6 +158,19 @@ class HyperbandScheduler:
                 promotion = self._promotion_in(number, cut(bracket, started), ledger)
                 if promotion is not None:
                     return promotion
+        return None
+
+    def _last_resort(self, ledger: Ledger, history: History) -> _Promotion | None:
+        """Of a search at rest in which no trial has all folds: the pruned one with the most resource and best score."""
+        if history.pending or any(ledger.paused(trial.number) for trial in history.trials):
+            return None
+        spent = sum(ledger.spent(number).resumed for number in range(len(self.brackets)))
+        places = [(n, r) for n, bracket in enumerate(self.brackets) for r in range(len(bracket.rungs))]
+        for number, rung in sorted(places, key=lambda place: -self.brackets[place[0]].rungs[place[1]].n_resources):
+            pruned = ledger.rung(number, rung).best_pruned()
+            n_resources = self.brackets[number].rungs[rung].n_resources
+            if pruned is not None and spent + n_resources <= plan(self.brackets).n_resources:
+                return _Promotion(pruned, number, rung)
         return None
 
     def _promotion_in(self, number: int, sizes: Sequence[int], ledger: Ledger) -> _Promotion | None:
@@ -174,7 +199,8 @@ class AshaScheduler:
     end with the best of short rungs waiting for company that never comes. So when all candidates
     have been started, nothing of a bracket is running or promotable, and no trial of it has been
     promoted to its top rung by its scores, the best trial of its highest rung is promoted, rung by
-    rung, as synchronous successive halving does when one trial is left.
+    rung, as synchronous successive halving does when one trial is left. If all that were promoted failed, and the
+    others were pruned, the best of these has all its folds first.
 
     With several brackets a new trial joins one at random, in proportion to the places left in each.
 
@@ -268,13 +294,14 @@ class AshaScheduler:
         number, rung = evaluation.bracket, evaluation.rung
         bracket = self.brackets[number]
         if rung == len(bracket.rungs) - 1:
-            return best_outcome(outcomes_beside(history, evaluation))
+            return _best_at_the_top(self.brackets, history, evaluation)
         ledger = self._ledger.read(history)
         is_scout = evaluation.trial.number in ledger.spent(number).trials[: self.n_scouts(number)]
-        if is_scout or rung < self._first_rung(number, self._trusted(ledger)):
+        state = ledger.rung(number, rung)
+        comes_again = evaluation.trial.number in state.judged
+        if is_scout or comes_again or rung < self._first_rung(number, self._trusted(ledger)):
             return None
-        n_told = ledger.rung(number, rung).n_told
-        return ledger.placed(number, rung, last_place(n_told + 1, bracket.factor))
+        return ledger.placed(number, rung, last_place(state.n_told + 1, bracket.factor))
 
     def n_scouts(self, bracket: int) -> int:
         """Trials of a bracket that go to its top whatever their scores are."""
@@ -354,13 +381,16 @@ class AshaScheduler:
         return None
 
     def _is_chosen(self, ledger: Ledger, number: int) -> bool:
-        """Whether a trial of the bracket is at the top by its scores: one that is no scout."""
+        """Whether a trial of the bracket came to the top by its scores: no scout, and did not fail there."""
         scouts = ledger.spent(number).trials[: self.n_scouts(number)]
         top = ledger.rung(number, len(self.brackets[number].rungs) - 1)
-        return any(trial not in scouts for _, trial in top.ranking)
+        return not top.judged.keys() <= set(scouts)
 
     def _last_promotion(self, ledger: Ledger) -> _Promotion | None:
-        """For a bracket at rest with nothing but scouts at the top: the best trial of its highest rung."""
+        """For a bracket at rest with nothing but scouts at the top: the best trial of its highest rung.
+
+        Where none is left that can go on, as the promoted ones failed: the best pruned one has all its folds.
+        """
         for number, bracket in enumerate(self.brackets):
             states = [ledger.rung(number, rung) for rung in range(len(bracket.rungs))]
             if self._is_chosen(ledger, number) or any(state.n_pending for state in states):
@@ -373,13 +403,17 @@ class AshaScheduler:
                         found := self._if_affordable(ledger, _Promotion(trial, number, rung + 1))
                     ):
                         return found
+            for rung in range(len(states) - 2, -1, -1):
+                pruned = states[rung].best_pruned()
+                if pruned is not None and self._affordable(ledger, number, rung):
+                    return _Promotion(pruned, number, rung)
         return None
 
 
 def last_place(n_trials: int, factor: float) -> int:
     r"""The last place among `n_trials` that may yet be in the best share 1 / eta of a rung that goes on growing.
 
-    :math:`\lceil n / \eta + \sqrt n / 2 \rceil`: a standard error of a sample quantile, at most
+    :math:`\lceil n / \eta + \lceil \sqrt n \rceil / 2 \rceil`: a standard error of a sample quantile, at most
     :math:`\sqrt{n / 4}` places, below the end of that share.
 
     >>> [last_place(n, 3) for n in (3, 9, 30, 143)]

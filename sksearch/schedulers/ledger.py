@@ -19,6 +19,8 @@ class RungState:
     """Those with an outcome, failed and pruned ones included."""
     ranking: list[tuple[float, int]] = field(default_factory=list)
     """(-score, trial number) of those with all folds: the best first, ties to the earlier trial."""
+    judged: dict[int, float] = field(default_factory=dict)
+    """Scores by number of the trials that did not fail here: those in the ranking, and pruned ones."""
     promoted: set[int] = field(default_factory=set)
     """Numbers of the trials asked to run in the next rung."""
 
@@ -26,6 +28,12 @@ class RungState:
     def n_pending(self) -> int:
         """Trials that run here."""
         return self.n_entered - self.n_told
+
+    def best_pruned(self) -> int | None:
+        """The trial with the largest score of those that have not had all folds; None if there is none."""
+        complete = {trial for _, trial in self.ranking}
+        pruned = [(-score, trial) for trial, score in self.judged.items() if trial not in complete]
+        return min(pruned)[1] if pruned else None
 
     def waiting(self, best: int, *, at_least: int = 0) -> set[int]:
         """Trials among the `best` ones that were not promoted; the first `at_least` of those in any case."""
@@ -82,18 +90,21 @@ class Ledger:
             evaluation = evaluations[position]
             self.rung(evaluation.bracket, evaluation.rung).n_entered += 1
             number, amount = evaluation.trial.number, evaluation.n_resources or 0
-            spent = self.spent(evaluation.bracket)
-            spent.resumed += amount - self.reached(number)
+            spent, last = self.spent(evaluation.bracket), self._last.get(number)
+            again = last is not None and last.rung == evaluation.rung
+            spent.resumed += amount if again else amount - self.reached(number)
             spent.from_scratch += amount
-            if number in self._last:
-                self.rung(evaluation.bracket, evaluation.rung - 1).promoted.add(number)
-            else:
+            if last is None:
                 spent.trials.append(number)
+            elif not again:
+                self.rung(evaluation.bracket, evaluation.rung - 1).promoted.add(number)
             self._last[number] = evaluation
         for position in range(self._n_outcomes, len(outcomes)):
             outcome = outcomes[position]
             state = self.rung(outcome.evaluation.bracket, outcome.evaluation.rung)
             state.n_told += 1
+            if outcome.status != "failed":
+                state.judged[outcome.evaluation.trial.number] = outcome.score
             if outcome.status == "ok":
                 insort(state.ranking, (-outcome.score, outcome.evaluation.trial.number))
                 self._complete[_place(outcome.evaluation)] = outcome
