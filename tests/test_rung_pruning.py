@@ -183,6 +183,7 @@ def test_a_trial_that_is_spared_at_the_top_ends_its_bracket_as_a_complete_one_do
         history.told(outcome)
     assert scheduler.ask(history, np.random.default_rng(0)) is None
     assert scheduler.done(history)
+    assert scheduler.unfinished(history) == set()
 
 
 def test_nothing_is_stopped_where_a_rung_is_not_promoted_from() -> None:

@@ -270,7 +270,8 @@ class AshaScheduler:
         for number, bracket in enumerate(self.brackets):
             spent = ledger.spent(number)
             scouts = spent.trials[: self.n_scouts(number)]
-            numbers.update(scout for scout in scouts if ledger.paused(scout))
+            top, paused = len(bracket.rungs) - 1, (ledger.paused(scout) for scout in scouts)
+            numbers.update(last.trial.number for last in paused if last is not None and last.rung < top)
             chosen = self._is_chosen(ledger, number)
             units = _budget(bracket).n_resources - spent.resumed
             to_start = max(0, bracket.rungs[0].n_trials - len(spent.trials))

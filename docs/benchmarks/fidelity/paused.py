@@ -74,7 +74,14 @@ def one(schedule: str, n_jobs: int, n_trees: int, n_rows: int) -> None:
             search = RandomizedSearchCV(forest, SPACE, n_iter=15, n_jobs=n_jobs, random_state=0).fit(X, y)
         else:
             search = HyperbandSearchCV(
-                forest, SPACE, resource="n_estimators", schedule=schedule, n_jobs=n_jobs, random_state=0
+                forest,
+                SPACE,
+                resource="n_estimators",
+                min_resources=1,
+                schedule=schedule,
+                prune_folds=False,
+                n_jobs=n_jobs,
+                random_state=0,
             ).fit(X, y)
         watch.stop()
         left = sum(1 for _ in Path(folder).rglob("trial-*.pkl"))
