@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -343,6 +344,7 @@ class Eager(RegressorMixin, BaseEstimator):
 
     def partial_fit(self, X: Any, y: Any = None) -> Eager:
         self.passes_ = getattr(self, "passes_", 0) + 1
+        time.sleep(0.001 * self.rate)
         return self
 
     fit = partial_fit
@@ -400,16 +402,17 @@ def test_models_of_spared_trials_are_dropped_even_if_a_fold_comes_late(monkeypat
     import joblib
 
     search = HyperbandSearchCV(
-        MLPClassifier((5,), random_state=0),
-        {"alpha": uniform(0, 1), "learning_rate_init": uniform(1e-4, 0.3)},
+        Eager(),
+        {"rate": uniform(0, 0.6)},
         max_resources=27,
         cv=5,
         n_jobs=4,
         refit=False,
+        sampler="random",
         random_state=None,
     )
     with joblib.parallel_config(backend="threading"):
-        search.fit(X, Y)
+        search.fit(X, X[:, 0])
     pruned = {row["trial"] for row in search.history_ if row["status"] == "pruned"}
     assert pruned
     assert len(left) >= 1
