@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -115,8 +115,16 @@ def best_outcome(outcomes: Sequence[Outcome]) -> Outcome | None:
     return max(complete, key=lambda told: (told.score, -told.evaluation.trial.number), default=None)
 
 
+def by_amount(outcomes: Iterable[Outcome]) -> dict[int | None, list[Outcome]]:
+    """Outcomes by amount of resource: folds have other effects at other amounts."""
+    groups: dict[int | None, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(outcome.evaluation.n_resources, []).append(outcome)
+    return groups
+
+
 def outcomes_beside(history: History, evaluation: Evaluation) -> list[Outcome]:
-    """Those of the same amount of resource: folds have other effects at other amounts."""
+    """Those of the same amount of resource."""
     return [told for told in history.outcomes if told.evaluation.n_resources == evaluation.n_resources]
 
 

@@ -16,7 +16,7 @@ from sksearch.folds import FoldModel, best_outcome, outcomes_beside
 from sksearch.trials import Evaluation, History, Outcome
 
 CHANCE = 0.05
-"""A trial is stopped when its chance to have the best mean over all folds falls below this."""
+"""A trial is stopped when its chance to beat the other one by the mean over all folds falls below this."""
 _LEAST_SHARE = 0.2
 """Of the folds, before the paired rule decides: one of five; a single sample left out is no normal variable."""
 _QUANTILE = NormalDist().inv_cdf(CHANCE)

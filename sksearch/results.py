@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sksearch.folds import by_amount
 from sksearch.trials import FoldScore, History, Outcome
 
 
@@ -83,7 +84,7 @@ def blank_unseen(
     for name in ("fit_time", "score_time"):
         for row in partial:
             _set_mean_and_std(results, name, row, np.array([getattr(fold, name) for fold in outcomes[row].folds]))
-    complete = _complete_by_amount(outcomes if known is None else known)
+    complete = by_amount(told for told in (outcomes if known is None else known) if told.status == "ok")
     for name in [key.removeprefix("split0_") for key in results if key.startswith("split0_")]:
         columns = [results[f"split{split}_{name}"] for split in range(n_splits)]
         tables = {amount: _scores(told, name, n_splits) for amount, told in complete.items()}
@@ -98,14 +99,6 @@ def blank_unseen(
                 results[f"mean_{name}"][row] = min(adjusted, most)
         for split, column in enumerate(columns):
             column[~seen[:, split]] = np.nan
-
-
-def _complete_by_amount(outcomes: Sequence[Outcome]) -> dict[int | None, list[Outcome]]:
-    complete: dict[int | None, list[Outcome]] = {}
-    for outcome in outcomes:
-        if outcome.status == "ok":
-            complete.setdefault(outcome.evaluation.n_resources, []).append(outcome)
-    return complete
 
 
 def _scores(outcomes: Sequence[Outcome], name: str, n_splits: int) -> NDArray[np.float64]:

@@ -54,6 +54,7 @@ class UnderWay:
         self._unsent = deque(Job(evaluation, fold) for fold in order)
         self._rule = rule
         self._in_order = in_order
+        self._returned: set[int] = set()
         self._back: dict[int, tuple[FoldScore, float]] = {}
         self._counted: list[FoldScore] = []
         self._scores = [math.nan] * n_folds
@@ -81,7 +82,13 @@ class UnderWay:
         return self._rule is None or self._rule() is None
 
     def collect(self, score: FoldScore, value: float) -> None:
-        """Take in a fold, the objective of which is `value`: nan or infinite where it failed."""
+        """Take in a fold, the objective of which is `value`: nan or infinite where it failed.
+
+        One that was not sent, or that is back already, is left over from the evaluation before and does not count.
+        """
+        if score.job not in self.sent or score.job.fold in self._returned:
+            return
+        self._returned.add(score.job.fold)
         self._back[score.job.fold] = (score, value if math.isfinite(value) else math.nan)
         while self._back and not self.decided:
             fold = self.sent[len(self._counted)].fold if self._in_order else next(iter(self._back))

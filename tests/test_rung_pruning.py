@@ -26,11 +26,12 @@ from sksearch.folds import FoldModel
 from sksearch.pruning import MedianRule, PairedRule, SpareUnpromoted, fold_order
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.samplers.fixed import FixedSampler
-from sksearch.schedulers.brackets import asynchronous_brackets, synchronous_brackets
+from sksearch.schedulers.brackets import Bracket, Rung, asynchronous_brackets, synchronous_brackets
 from sksearch.schedulers.hyperband import AshaScheduler, HyperbandScheduler, last_place
 from sksearch.space import Real, Space
 from sksearch.spool import Spool
-from sksearch.trials import Evaluation, History, Job, Outcome, Trial
+from sksearch.trials import Evaluation, FoldScore, History, Job, Outcome, Trial
+from sksearch.underway import UnderWay
 
 NAN = math.nan
 K = 4
@@ -42,6 +43,10 @@ def told(number: int, scores: tuple[float, ...], *, amount: int = 1, rung: int =
     seen = [score for score in scores if not math.isnan(score)]
     evaluation = Evaluation(Trial(number, {"x": number / 100}), n_resources=amount, rung=rung)
     return Outcome(evaluation=evaluation, folds=(), score=sum(seen) / len(seen), fold_scores=scores)
+
+
+def fold_score_of(job: Job) -> FoldScore:
+    return FoldScore(job=job, test_scores=0.5, fit_time=1.0, score_time=0.0)
 
 
 def history_of(outcomes: list[Outcome]) -> History:
@@ -185,6 +190,40 @@ def test_a_trial_that_is_spared_at_the_top_ends_its_bracket_as_a_complete_one_do
     assert scheduler.ask(history, np.random.default_rng(0)) is None
     assert scheduler.done(history)
     assert scheduler.unfinished(history) == set()
+
+
+@pytest.mark.parametrize("make", [AshaScheduler, HyperbandScheduler])
+@pytest.mark.parametrize("robust", [True, False])
+def test_a_spared_trial_that_fails_when_it_has_all_folds_does_not_come_again(make: Any, *, robust: bool) -> None:
+    settings = {"robust": robust} if make is AshaScheduler else {}
+    brackets = (Bracket((Rung(4, 1), Rung(2, 3)), 2),)
+    scheduler = make(FixedSampler([]), brackets, **settings)
+    failed = Outcome(evaluation=Evaluation(Trial(0, {}), n_resources=1), folds=(), score=NAN, fold_scores=(NAN,) * K)
+    outcomes = [failed, *(told(i, (0.1 * i, NAN, NAN, NAN)) for i in (1, 2, 3))]
+    history, asked = history_of(outcomes), []
+    while (evaluation := scheduler.ask(history, np.random.default_rng(0))) is not None:
+        asked.append(evaluation.trial.number)
+        history.asked(evaluation)
+        history.told(Outcome(evaluation=evaluation, folds=(), score=NAN, fold_scores=(NAN,) * K))
+        assert len(asked) < 9
+    assert asked == [3, 2, 1][: len(asked)]  # as far as the units of the bracket go
+    assert len(asked) >= 2
+    assert scheduler.done(history)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_a_fold_left_over_from_before_counts_once(*, in_order: bool) -> None:
+    evaluation = Evaluation(Trial(0, {}), n_resources=1)
+    again = UnderWay(evaluation, 3, lambda: None, in_order=in_order)
+    again.collect(fold_score_of(Job(evaluation, 2)), 0.5)  # sent before it was asked again
+    jobs = again.take(3)
+    for job in (jobs[1], jobs[1], jobs[0]):
+        again.collect(fold_score_of(job), 0.5)
+    assert not again.decided
+    again.collect(fold_score_of(jobs[2]), 0.5)
+    assert again.decided
+    assert again.outcome(0.0).status == "ok"
+    assert [fold.job.fold for fold in again.outcome(0.0).folds] == [0, 1, 2]
 
 
 def test_nothing_is_stopped_where_a_rung_is_not_promoted_from() -> None:
@@ -437,7 +476,7 @@ def test_a_fold_that_comes_after_the_decision_is_reported() -> None:
     second = [job for _ in range(5) for job in desk.next_unit(2, worker_idle=True)]
     late = next(job for job in second if job.evaluation == first[0].evaluation)
     for job in (first[0], late):
-        desk.collect(FoldScoreOf(job))
+        desk.collect(fold_score_of(job))
     assert heard == [0, 0]
     assert [o.status for o in history.outcomes] == ["pruned"]
 
@@ -449,9 +488,3 @@ class Never:
 
     def stops(self, fold_scores: Any) -> bool:
         return True
-
-
-def FoldScoreOf(job: Job) -> Any:  # noqa: N802 - made like the class
-    from sksearch.trials import FoldScore
-
-    return FoldScore(job=job, test_scores=0.5, fit_time=1.0, score_time=0.0)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from threadpoolctl import ThreadpoolController
 
-from sksearch.folds import FoldModel
+from sksearch.folds import FoldModel, by_amount
 from sksearch.gp.acquisition import LogExpectedImprovement, WhereFeasible
 from sksearch.gp.features import Array, Indices, feature_groups
 from sksearch.gp.maximize import Domain, best_of, keys, maximize, unseen
@@ -81,9 +81,9 @@ class _Observed:
         status = np.array([outcome.status for outcome in last])
         deviations = np.zeros(len(last))
         pruned = np.flatnonzero(status == "pruned")
-        models = {amount: FoldModel.of(some) for amount, some in _by_amount(outcomes).items()} if len(pruned) else {}
+        models = {amount: FoldModel.of(some) for amount, some in by_amount(outcomes).items()} if len(pruned) else {}
         for position in pruned:
-            folds = models[last[position].evaluation.n_resources or 0]
+            folds = models[last[position].evaluation.n_resources]
             if folds is not None:
                 n_seen = int(np.isfinite(last[position].fold_scores).sum())
                 deviations[position] = math.sqrt(folds.extra_variance(n_seen))
@@ -395,21 +395,13 @@ def _expected_noise(outcomes: Sequence[Outcome], warp: HalfRankWarp) -> float:
 
     Folds have other effects at other amounts of a resource: the highest that can be judged counts.
     """
-    by_amount = _by_amount(outcomes)
-    models = (FoldModel.of(by_amount[amount]) for amount in sorted(by_amount, reverse=True))
+    amounts = sorted(by_amount(outcomes).items(), key=lambda group: -(group[0] or 0))
+    models = (FoldModel.of(told) for _, told in amounts)
     folds = next((model for model in models if model is not None), None)
     if folds is None or len(folds.effects) == 1:
         return EXPECTED_NOISE
     deviation = warp.in_good_half(math.sqrt(folds.variance / len(folds.effects)))
     return deviation * deviation
-
-
-def _by_amount(outcomes: Sequence[Outcome]) -> dict[int, list[Outcome]]:
-    """Outcomes by amount of resource: folds have other effects at other amounts."""
-    by_amount: dict[int, list[Outcome]] = {}
-    for outcome in outcomes:
-        by_amount.setdefault(outcome.evaluation.n_resources or 0, []).append(outcome)
-    return by_amount
 
 
 @lru_cache(maxsize=1)

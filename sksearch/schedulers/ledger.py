@@ -103,7 +103,9 @@ class Ledger:
             outcome = outcomes[position]
             state = self.rung(outcome.evaluation.bracket, outcome.evaluation.rung)
             state.n_told += 1
-            if outcome.status != "failed":
+            if outcome.status == "failed":
+                state.judged.pop(outcome.evaluation.trial.number, None)
+            else:
                 state.judged[outcome.evaluation.trial.number] = outcome.score
             if outcome.status == "ok":
                 insort(state.ranking, (-outcome.score, outcome.evaluation.trial.number))

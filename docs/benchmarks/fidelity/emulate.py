@@ -40,7 +40,6 @@ from sksearch.gp.maximize import Domain
 from sksearch.gp.regression import Design, GaussianProcess, fit
 from sksearch.gp.transform import HalfRankWarp
 from sksearch.pruning import PairedRule, SpareUnpromoted
-from sksearch.resources import resolve_resource
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.schedulers.brackets import asynchronous_brackets
 from sksearch.schedulers.full import FullScheduler
@@ -66,18 +65,7 @@ def learning_curves(task: Task, n_curves: int) -> tuple[list[Params], Array, Arr
     X, y = task.data()
     space, rng = Space.parse(task.space, argument="param_distributions"), np.random.default_rng(0)
     candidates = [space.sample(rng) for _ in range(n_curves)]
-    classes = np.unique(y) if task.classifies else None
-    growth = resolve_resource(
-        task.make(),
-        task.resource,
-        min_resources=1,
-        max_resources=MOST,
-        factor=3,
-        searched_names=task.space,
-        n_rows=None,
-        n_splits=N_SPLITS,
-        n_classes=None if classes is None else len(classes),
-    ).growth
+    growth, classes = task.growth(), task.classes
     scorer = get_scorer(task.scoring)
     scores, seconds = np.full((n_curves, len(LEVELS), N_SPLITS), np.nan), np.zeros((n_curves, len(LEVELS), N_SPLITS))
     for row, params in enumerate(candidates):

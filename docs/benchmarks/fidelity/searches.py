@@ -17,14 +17,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 from peers import PEERS, RUNGS
 from sklearn.base import clone
 from sklearn.metrics import get_scorer
 from tasks import MOST, N_SPLITS, Params, Task
 
 from sksearch import BayesSearchCV, HyperbandSearchCV, RandomizedSearchCV
-from sksearch.resources import resolve_resource
 
 N_TRIALS = 50
 """Full trials of BayesSearchCV: its default."""
@@ -175,18 +173,7 @@ class Folds:
         self._X, self._y = task.data()
         self._splits = list(task.splitter(seed).split(self._X, self._y))
         self._models = [clone(task.make()).set_params(**params) for _ in self._splits]
-        self._classes = np.unique(self._y) if task.classifies else None
-        self._growth = resolve_resource(
-            task.make(),
-            task.resource,
-            min_resources=1,
-            max_resources=MOST,
-            factor=3,
-            searched_names=task.space,
-            n_rows=None,
-            n_splits=N_SPLITS,
-            n_classes=None if self._classes is None else len(self._classes),
-        ).growth
+        self._growth, self._classes = task.growth(), task.classes
         self._recorder, self._seed, self._trained = recorder, seed, 0
 
     def grow(self, amount: int) -> float:

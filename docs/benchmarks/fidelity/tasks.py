@@ -31,6 +31,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sksearch.resources import resolve_resource
 from sksearch.space import Integer, Real
 
 Params = dict[str, Any]
@@ -70,6 +71,25 @@ class Task:
         """Three folds, the same ones for all methods."""
         kind = StratifiedKFold if self.classifies else KFold
         return kind(N_SPLITS, shuffle=True, random_state=seed)
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """All labels."""
+        return np.unique(self.data()[1]) if self.classifies else None
+
+    def growth(self) -> Any:
+        """What HyperbandSearchCV grows the model by."""
+        return resolve_resource(
+            self.make(),
+            self.resource,
+            min_resources=1,
+            max_resources=MOST,
+            factor=3,
+            searched_names=self.space,
+            n_rows=None,
+            n_splits=N_SPLITS,
+            n_classes=None if self.classes is None else len(self.classes),
+        ).growth
 
     def amount(self, model: Any) -> int:
         """Units that a fitted model has had."""
