@@ -285,8 +285,8 @@ class Simulated:
         return self.n_workers - len(self._under_way)
 
     @property
-    def worker_idle(self) -> bool:
-        return self.free > 0
+    def n_under_way(self) -> int:
+        return len(self._under_way)
 
     @property
     def idle(self) -> bool:

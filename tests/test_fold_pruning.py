@@ -31,7 +31,7 @@ from sklearn.svm import SVC
 
 from sksearch import BayesSearchCV
 from sksearch.execution import Delivery, Desk, JobPool, run_search
-from sksearch.folds import FoldModel
+from sksearch.folds import FEWEST_COMPLETE, FoldModel
 from sksearch.pruning import FoldRule, MedianRule, PairedRule, RuleOf, fold_order
 from sksearch.results import ranks
 from sksearch.samplers.fixed import FixedSampler
@@ -342,8 +342,8 @@ class Simulated:
         return self._capacity - len(self.under_way)
 
     @property
-    def worker_idle(self) -> bool:
-        return len(self.under_way) < self.n_workers
+    def n_under_way(self) -> int:
+        return len(self.under_way)
 
     @property
     def idle(self) -> bool:
@@ -462,6 +462,30 @@ def test_new_trials_come_before_folds_that_may_be_superfluous(ordered: bool, n_w
     history = simulate(pool, delivery, n_trials=40)
     counted = sum(len(told.folds) for told in history.outcomes)
     assert len(pool.jobs) <= (1 + most) * counted
+
+
+class Slow(Learning):
+    def suggest(self, history: History, rng: np.random.Generator) -> Params:
+        time.sleep(0.01)
+        return super().suggest(history, rng)
+
+
+@pytest.mark.parametrize(("fit_time", "waiting"), [(60.0, 0), (0.06, 1)])
+def test_where_deciding_takes_long_one_unit_waits_at_the_workers(fit_time: float, waiting: int) -> None:
+    """And no fold that may be superfluous is among those that wait."""
+    n_workers, under_way = 3, []
+    pool = Simulated(n_workers, lambda n: 0, lambda unit: [{**raw, "fit_time": fit_time} for raw in measure(unit)])
+    next_done = pool.next_done
+
+    def watched() -> list[FoldScore]:
+        under_way.append(len(pool.under_way))
+        return next_done()
+
+    pool.next_done = watched  # type: ignore[method-assign]
+    history = simulate(pool, Delivery.on_arrival(), n_trials=40, sampler=Slow())
+    pruned_from = FEWEST_COMPLETE * K + n_workers  # before, all folds of a trial go out together
+    assert set(under_way[pruned_from : -K * n_workers]) == {n_workers + waiting}
+    assert len(pool.jobs) <= 1.1 * sum(len(told.folds) for told in history.outcomes)
 
 
 @pytest.mark.parametrize("ordered", [False, True])

@@ -472,8 +472,8 @@ def test_a_fold_that_comes_after_the_decision_is_reported() -> None:
         rule_of=lambda *_: Never(),
         after_each=lambda _, evaluation: heard.append(evaluation.trial.number),
     )
-    first = desk.next_unit(2, worker_idle=True)
-    second = [job for _ in range(5) for job in desk.next_unit(2, worker_idle=True)]
+    first = desk.next_unit(2, 0)
+    second = [job for _ in range(5) for job in desk.next_unit(2, 0)]
     late = next(job for job in second if job.evaluation == first[0].evaluation)
     for job in (first[0], late):
         desk.collect(fold_score_of(job))

@@ -591,7 +591,7 @@ def test_the_rule_is_not_asked_behind_an_exception() -> None:
             delivery=Delivery.in_order(2),
             stop=lambda history, asked=asked: asked.append(len(history.outcomes)),
         )
-        (_, second) = [desk.next_unit(2, worker_idle=True)[0] for _ in range(2)]
+        (_, second) = [desk.next_unit(2, 0)[0] for _ in range(2)]
         desk.collect(FoldScore(job=second, test_scores=0.5, fit_time=0.0, score_time=0.0))
         assert (asked, len(history.outcomes)) == ([], 0)  # it waits for the first
         desk.drain(aborted=aborted)

@@ -6,6 +6,7 @@ each was complete, are known in the same way for all. Only the search is timed: 
 
 from __future__ import annotations
 
+import bisect
 import importlib.metadata
 import itertools
 import math
@@ -112,6 +113,20 @@ def hyperband(task: Task, recorder: Recorder, seed: int, **settings: Any) -> Non
         **settings,
     )
     search.fit(*task.data())
+
+
+def hyperband_large(task: Task, recorder: Recorder, seed: int) -> None:
+    """HyperbandSearchCV with as many candidates as have no more units in their plan than BayesSearchCV has."""
+
+    def units(n_candidates: int) -> int:
+        search = HyperbandSearchCV(task.make(), task.space, resource=task.resource, n_candidates=n_candidates)
+        rungs = search.plan(*task.data())
+        below = [0, *(rung["n_resources"] for rung in rungs)]
+        return sum(rung["n_trials"] * (rung["n_resources"] - less) for rung, less in zip(rungs, below, strict=False))
+
+    # the first with more, less one
+    n_candidates = bisect.bisect_right(range(1, N_TRIALS * MOST), N_TRIALS * MOST, key=units)
+    hyperband(task, recorder, seed, n_candidates=n_candidates)
 
 
 def asha_random(task: Task, recorder: Recorder, seed: int) -> None:
@@ -233,6 +248,7 @@ SEARCHES: dict[str, tuple[Search, tuple[str, ...], float]] = {
     "halving": (halving, (), 1),
     "optuna": (partial(peer, name="optuna"), ("optuna",), 1),
     "syne-tune": (partial(peer, name="syne-tune"), ("syne-tune",), 1),
+    "hyperband, large": (hyperband_large, (), 1),
     "hyperband, random": (asha_random, (), 1),
     "hyperband, published": (published, (), 1),
 }
