@@ -28,10 +28,10 @@ from sksearch._sklearn import (
     score,
     scorers_by_name,
 )
+from sksearch.resources import Fold, Growth
 from sksearch.trials import FailedScore, Job, Params, Scores
 
 if TYPE_CHECKING:
-    from sksearch.resources import Growth
     from sksearch.spool import Spool
 
 _logger = logging.getLogger("sksearch")
@@ -158,16 +158,8 @@ class Evaluator:
         start = time.time()
         try:
             with fit_task(task.context, self.caller, model, X_train, y_train, fit_params):
-                model = growing.growth.fit(
-                    model,
-                    X_train,
-                    y_train,
-                    n_resources=task.n_resources,
-                    trained=trained,
-                    fit_params=fit_params,
-                    seed=seed,
-                    classes=growing.classes,
-                )
+                fold = Fold(X_train, y_train, fit_params, seed, growing.classes)
+                model = growing.growth.fit(model, fold, n_resources=task.n_resources, trained=trained)
         except Exception:
             if self.error_score == "raise":
                 raise

@@ -53,6 +53,7 @@ from sklearn.svm import SVC
 
 from sksearch import HyperbandSearchCV
 from sksearch.resources import (
+    Fold,
     Growth,
     PartialFit,
     Refit,
@@ -75,13 +76,9 @@ def grow(growth, estimator, X, y, levels, *, fit_params=None, classes=None, seed
     for level in levels:
         model = growth.fit(
             pickle.loads(pickle.dumps(model)) if growth.resumes else clone(estimator),
-            X,
-            y,
+            Fold(X, y, fit_params or {}, seed, classes),
             n_resources=level,
             trained=trained if growth.resumes else 0,
-            fit_params=fit_params or {},
-            seed=seed,
-            classes=classes,
         )
         trained = level
     return model
@@ -165,7 +162,7 @@ def test_passes_made_in_rungs_equal_passes_made_at_once(model, steps):
     estimator = make_pipeline(*steps, model) if steps else model
     growth = PartialFit(max_resources=9)
     grown = grow(growth, estimator, X, y, [1, 3, 9], classes=classes)
-    once = final_fit(growth, clone(estimator), X, y, n_resources=9, fit_params={}, seed=SEED, classes=classes)
+    once = final_fit(growth, clone(estimator), Fold(X, y, {}, SEED, classes), n_resources=9)
     if isinstance(model, MultiOutputClassifier):
         assert np.array_equal(grown.predict(X), once.predict(X))
     else:
@@ -418,7 +415,7 @@ def test_steps_that_transform_otherwise_than_they_fit_transform_keep_the_fold():
     growth = WarmStart(resource="last__n_estimators", max_resources=9)
     paused = grow(growth, estimator, frame, y, [1, 3])
     assert "_kept_fold" in vars(paused)
-    done = growth.fit(paused, frame, y, n_resources=9, trained=3, fit_params={}, seed=SEED)
+    done = growth.fit(paused, Fold(frame, y, {}, SEED), n_resources=9, trained=3)
     assert "_kept_fold" not in vars(done)
     once = clone(estimator).set_params(last__n_estimators=9).fit(frame, y)
     assert np.array_equal(outputs(done, frame), outputs(once, frame))
@@ -430,16 +427,16 @@ def test_passes_take_sparse_rows_of_any_format_from_the_steps_before(make):
     model = make_pipeline(FunctionTransformer(make, accept_sparse=True), SGDClassifier(random_state=0))
     plain = make_pipeline(FunctionTransformer(sparse.csr_array), SGDClassifier(random_state=0))
     growth = PartialFit(max_resources=9)
-    arguments = {"n_resources": 3, "trained": 0, "fit_params": {}, "seed": SEED, "classes": np.unique(y)}
-    grown, expected = growth.fit(model, X, y, **arguments), growth.fit(plain, X, y, **arguments)
+    fold = Fold(X, y, {}, SEED, np.unique(y))
+    grown, expected = (growth.fit(each, fold, n_resources=3, trained=0) for each in (model, plain))
     np.testing.assert_array_equal(grown[-1].coef_, expected[-1].coef_)
 
 
 def test_passes_refuse_targets_of_another_length():
     X, y = load_iris(return_X_y=True)
-    arguments = {"n_resources": 1, "trained": 0, "fit_params": {}, "seed": SEED, "classes": np.unique(y)}
+    fold = Fold(X, y[:-1], {}, SEED, np.unique(y))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        PartialFit(max_resources=9).fit(SGDClassifier(), X, y[:-1], **arguments)
+        PartialFit(max_resources=9).fit(SGDClassifier(), fold, n_resources=1, trained=0)
 
 
 @pytest.mark.parametrize("sparse_output", [True, False])
@@ -578,7 +575,7 @@ def test_a_growth_changes_the_estimator_it_is_given():
         growth = WarmStart(resource=resolve(estimator).growth.resource, max_resources=9)
         last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
         for trained, n_resources in [(0, 1), (1, 3), (3, 9)]:
-            model = growth.fit(estimator, X, y, n_resources=n_resources, trained=trained, fit_params={}, seed=SEED)
+            model = growth.fit(estimator, Fold(X, y, {}, SEED), n_resources=n_resources, trained=trained)
             assert model is estimator
             assert last is (estimator[-1] if isinstance(estimator, Pipeline) else estimator)
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sksearch import HyperbandSearchCV
-from sksearch.resources import Boosting, Refit, resolve_resource
+from sksearch.resources import Boosting, Fold, Refit, resolve_resource
 from sksearch.resources.boosters import library_of
 from sksearch.spool import Spool
 
@@ -51,7 +51,7 @@ def grow(growth, estimator, X, y, levels=LEVELS, *, fit_params=None):
     model, trained = clone(estimator), 0
     with Spool() as spool:
         for level in levels:
-            model = growth.fit(model, X, y, n_resources=level, trained=trained, fit_params=fit_params or {}, seed=SEED)
+            model = growth.fit(model, Fold(X, y, fit_params or {}, SEED), n_resources=level, trained=trained)
             spool.save(0, 0, model, level)
             model, trained = spool.load(0, 0)
     return model
@@ -170,7 +170,7 @@ def test_a_model_that_draws_at_random_is_as_good_and_the_same_twice(library, nam
     grown = grow(growth, estimator, X[:2000], y[:2000], [1, 3, 9, 27])
     again = clone(estimator)
     for trained, level in [(0, 1), (1, 3), (3, 9), (9, 27)]:
-        growth.fit(again, X[:2000], y[:2000], n_resources=level, trained=trained, fit_params={}, seed=SEED)
+        growth.fit(again, Fold(X[:2000], y[:2000], {}, SEED), n_resources=level, trained=trained)
         clone(estimator).set_params(**{resource: 2}).fit(X[:500], y[:500])  # as other trials do meanwhile
     once = clone(estimator).set_params(**{resource: 27}).fit(X[:2000], y[:2000])
     assert np.array_equal(outputs(grown, X), outputs(again, X))
@@ -350,7 +350,7 @@ def test_only_the_difference_is_trained(library, name):
     model = Watched(**QUIET[library])
     growth = Boosting(resource=ROUNDS[library], max_resources=9)
     for trained, level in [(0, 1), (1, 3), (3, 9)]:
-        growth.fit(model, *MULTI, n_resources=level, trained=trained, fit_params={}, seed=SEED)
+        growth.fit(model, Fold(*MULTI, {}, SEED), n_resources=level, trained=trained)
     assert calls == [(1, False), (2, True), (6, True)]
 
 
@@ -360,7 +360,7 @@ def test_a_growth_changes_the_booster_it_is_given(library, name):
     model = make(library, name)
     growth = Boosting(resource=ROUNDS[library], max_resources=9)
     for trained, level in [(0, 1), (1, 3), (3, 9)]:
-        assert growth.fit(model, X, y, n_resources=level, trained=trained, fit_params={}, seed=SEED) is model
+        assert growth.fit(model, Fold(X, y, {}, SEED), n_resources=level, trained=trained) is model
         assert n_rounds(model) == model.get_params()[ROUNDS[library]] == level
         assert set(model.predict(X).ravel()) == {0, 1, 2}
         assert clone(model).get_params() == model.get_params()

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from sksearch import HyperbandSearchCV
 from sksearch.nets import seeded
-from sksearch.resources import PartialFit, final_fit, resolve_resource
+from sksearch.resources import Fold, PartialFit, final_fit, resolve_resource
 from sksearch.spool import Spool
 
 torch = pytest.importorskip("torch")
@@ -62,14 +62,14 @@ def grow(net, X=X, y=y, levels=(1, 3, 9), seed=SEED):
     model, trained = clone(net), 0
     with Spool() as spool:
         for level in levels:
-            model = growth.fit(model, X, y, n_resources=level, trained=trained, fit_params={}, seed=seed)
+            model = growth.fit(model, Fold(X, y, {}, seed), n_resources=level, trained=trained)
             spool.save(0, 0, model, level)
             model, trained = spool.load(0, 0)
     return model
 
 
 def at_once(net, X=X, y=y):
-    return final_fit(PartialFit(max_resources=9), clone(net), X, y, n_resources=9, fit_params={}, seed=SEED)
+    return final_fit(PartialFit(max_resources=9), clone(net), Fold(X, y, {}, SEED), n_resources=9)
 
 
 # --- grown equals fitted at once ------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def test_a_net_with_a_module_of_a_script_pauses_and_goes_on_in_another_process()
     Local.__module__, Local.__qualname__ = "__main__", "Local"
     net = classifier(module=Local)
     growth = PartialFit(max_resources=9)
-    model = growth.fit(clone(net), X, y, n_resources=3, trained=0, fit_params={}, seed=SEED)
+    model = growth.fit(clone(net), Fold(X, y, {}, SEED), n_resources=3, trained=0)
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(model)
     with Spool() as spool:
@@ -196,7 +196,7 @@ def test_a_net_with_a_module_of_a_script_pauses_and_goes_on_in_another_process()
         )
         subprocess.run([sys.executable, "-c", code], check=True)
         paused, trained = spool.load(0, 1)
-    grown = growth.fit(paused, X, y, n_resources=9, trained=trained, fit_params={}, seed=SEED)
+    grown = growth.fit(paused, Fold(X, y, {}, SEED), n_resources=9, trained=trained)
     assert np.array_equal(grown.predict_proba(X), at_once(net).predict_proba(X))
 
 

@@ -19,7 +19,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.svm import SVC
 
 from sksearch import HyperbandSearchCV
-from sksearch.resources import Samples, resolve_resource
+from sksearch.resources import Fold, Samples, resolve_resource
 
 IRIS = load_iris(return_X_y=True)
 SEED = (7, 2)
@@ -144,9 +144,8 @@ def test_samples_are_fitted_anew():
     X, y = IRIS
     growth = Samples(n_rows=150, stratify=True)
     rows = growth.rows(np.arange(150), y, None, n_resources=60, seed=SEED)
-    model = growth.fit(
-        SVC(), X[rows], y[rows], n_resources=60, trained=0, fit_params={"sample_weight": np.ones(60)}, seed=SEED
-    )
+    fold = Fold(X[rows], y[rows], {"sample_weight": np.ones(60)}, SEED)
+    model = growth.fit(SVC(), fold, n_resources=60, trained=0)
     assert model.shape_fit_ == (60, 4)
 
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 from sksearch.resources.boosters import Boosting
 from sksearch.resources.choice import Resolved, resolve_resource
 from sksearch.resources.passes import PartialFit
-from sksearch.resources.protocol import Growth, final_fit
+from sksearch.resources.protocol import Fold, Growth, final_fit
 from sksearch.resources.refits import Refit
 from sksearch.resources.samples import Samples
 from sksearch.resources.warmstarts import WarmStart
 
 __all__ = [
     "Boosting",
+    "Fold",
     "Growth",
     "PartialFit",
     "Refit",

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from sklearn.base import clone
 
-from sksearch.resources.laststep import Fold, enter, fit
-from sksearch.resources.protocol import Rows, Seed
+from sksearch.resources.laststep import enter, fit
+from sksearch.resources.protocol import Fold, Rows, Seed
 
 Params: TypeAlias = Mapping[str, Any]
 
@@ -140,33 +140,22 @@ class Boosting:
     """No model goes on after so many rounds."""
     resumes: bool = True
 
-    def fit(
-        self,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        n_resources: int,
-        trained: int,
-        fit_params: Mapping[str, Any],
-        seed: Seed,  # noqa: ARG002
-        classes: Any = None,  # noqa: ARG002
-    ) -> Any:
+    def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:
         """Make rounds `trained` to `n_resources` - 1."""
         name = self.resource.rpartition("__")[2]
         pause = n_resources < self.max_resources
-        model, fold = enter(estimator, X, y, fit_params, trained=trained, pause=pause)
+        model, caught = enter(estimator, fold, trained=trained, pause=pause)
         library = library_of(model)
         size = {name: n_resources}
-        if library is not None and trained and _continues(library, model, fold):
-            _go_on(library, model, fold, size, trained)
+        if library is not None and trained and _continues(library, model, caught):
+            _go_on(library, model, caught, size, trained)
         elif library is not None and trained and library.locks_params:
             # Not in place: a CatBoost model read back and fitted again may hang at predict (its issue 2905).
-            again = fit(clone(model).set_params(**size), *fold)
+            again = fit(clone(model).set_params(**size), caught)
             vars(model).clear()
             vars(model).update(vars(again))
         else:
-            fit(model.set_params(**size), *fold)
+            fit(model.set_params(**size), caught)
         return estimator
 
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
@@ -188,12 +177,12 @@ def _go_on(library: Library, model: Any, fold: Fold, size: dict[str, int], train
     if library.locks_params:
         # CatBoost goes on differently from a model just trained than from its copy or one read back from a file.
         fit_params[library.argument] = copy(model)
-        longer = fit(clone(model).set_params(**more), fold.X, fold.y, fit_params)
+        longer = fit(clone(model).set_params(**more), fold._replace(fit_params=fit_params))
         learnt = {name: value for name, value in longer.__getstate__().items() if name not in longer.get_params()}
         model.__setstate__({**learnt, **size})
     else:
         before = {name: model.get_params().get(name) for name in more}
-        fit(model.set_params(**more), fold.X, fold.y, fit_params)
+        fit(model.set_params(**more), fold._replace(fit_params=fit_params))
         model.set_params(**{**before, **size})
 
 

@@ -7,8 +7,8 @@ bit for bit, and kept with the paused model where it is not (TargetEncoder, PCA,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -16,13 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-
-class Fold(NamedTuple):
-    """What reaches the estimator that grows."""
-
-    X: Any
-    y: Any
-    fit_params: dict[str, Any]
+from sksearch.resources.protocol import Fold
 
 
 def growing_part(estimator: Any) -> tuple[str, Any]:
@@ -57,26 +51,24 @@ def names_at_last(estimator: Any, names: Collection[str]) -> set[str]:
     return {name for name, alias in asked.items() if (name if alias is True else alias) in names}
 
 
-def enter(
-    estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any], *, trained: int, pause: bool
-) -> tuple[Any, Fold]:
-    """The estimator that grows and what reaches it; Pipeline steps before it are fitted if `trained` is 0.
+def enter(estimator: Any, fold: Fold, *, trained: int, pause: bool) -> tuple[Any, Fold]:
+    """The estimator that grows and what reaches it of `fold`; Pipeline steps before it are fitted if `trained` is 0.
 
     `pause`: the model may go on later, so what the steps made of the fold must be had again.
     """
     _, model = growing_part(estimator)
     if not isinstance(estimator, Pipeline):
-        return model, Fold(X, y, dict(fit_params))
+        return model, fold
     if trained:
         kept = estimator.__dict__.get("_kept_fold")
-        fold = _catch(_frozen(estimator), X, y, fit_params) if kept is None else Fold(*kept)
+        caught = _catch(_frozen(estimator), fold) if kept is None else Fold(*kept)
         if not pause:
             estimator.__dict__.pop("_kept_fold", None)
-        return model, fold
-    fold = _catch(estimator, X, y, fit_params)
-    if pause and not _repeats(_frozen(estimator), X, y, fit_params, fold):
-        estimator.__dict__["_kept_fold"] = tuple(fold)  # not a parameter, so clone leaves it behind
-    return model, fold
+        return model, caught
+    caught = _catch(estimator, fold)
+    if pause and not _repeats(_frozen(estimator), fold, caught):
+        estimator.__dict__["_kept_fold"] = tuple(caught)  # not a parameter, so clone leaves it behind
+    return model, caught
 
 
 def _with_last(estimator: Any, model: Any) -> Any:
@@ -88,7 +80,7 @@ def _with_last(estimator: Any, model: Any) -> Any:
     return estimator
 
 
-def _catch(pipeline: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Fold:
+def _catch(pipeline: Any, fold: Fold) -> Fold:
     """Fit the steps before the last one; give what its `fit` would be called with.
 
     The Pipeline's own `fit` does it, with a stand-in in place of the last step: so routing of fit
@@ -98,10 +90,11 @@ def _catch(pipeline: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Fold
     catcher = _Catcher(model)
     _with_last(pipeline, catcher)
     try:
-        fit(pipeline, X, y, fit_params)
+        fit(pipeline, fold)
     finally:
         _with_last(pipeline, model)
-    return catcher.fold
+    X, y, fit_params = catcher.caught
+    return fold._replace(X=X, y=y, fit_params=fit_params)
 
 
 def _frozen(pipeline: Any) -> Any:
@@ -115,14 +108,14 @@ def _frozen(pipeline: Any) -> Any:
     return type(pipeline)(**arguments)
 
 
-def _repeats(frozen: Any, X: Any, y: Any, fit_params: Mapping[str, Any], fold: Fold) -> bool:
+def _repeats(frozen: Any, fold: Fold, caught: Fold) -> bool:
     """Whether transforming gives what fitting gave, bit for bit."""
     try:
-        again = _catch(frozen, X, y, fit_params)
-        if again.fit_params.keys() != fold.fit_params.keys():
+        again = _catch(frozen, fold)
+        if again.fit_params.keys() != caught.fit_params.keys():
             return False
-        pairs = [(again.X, fold.X), (again.y, fold.y)]
-        pairs += [(again.fit_params[name], value) for name, value in fold.fit_params.items()]
+        pairs = [(again.X, caught.X), (again.y, caught.y)]
+        pairs += [(again.fit_params[name], value) for name, value in caught.fit_params.items()]
         return all(_same(one, other) for one, other in pairs)
     except Exception:  # noqa: BLE001 - whatever a step without a proper transform, or a comparison, raises
         return False
@@ -155,7 +148,7 @@ class _Catcher(BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
         return get_routing_for_object(self.stands_for)
 
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> _Catcher:
-        self.fold = Fold(X, y, fit_params)
+        self.caught = X, y, fit_params
         return self
 
 
@@ -176,6 +169,7 @@ class _Frozen(BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
         return self.step.transform(X, **params)
 
 
-def fit(estimator: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> Any:
+def fit(estimator: Any, fold: Fold) -> Any:
     """As scikit-learn's searches call it: y only if there is one."""
-    return estimator.fit(X, **fit_params) if y is None else estimator.fit(X, y, **fit_params)
+    labels = () if fold.y is None else (fold.y,)
+    return estimator.fit(fold.X, *labels, **fold.fit_params)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import indexable
 from sksearch._sklearn import safe_indexing
 from sksearch.nets import is_net, train
 from sksearch.resources.laststep import enter
-from sksearch.resources.protocol import Rows, Seed
+from sksearch.resources.protocol import Fold, Rows, Seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +34,23 @@ class PartialFit:
     resource: str = "partial_fit"
     resumes: bool = True
 
-    def fit(
-        self,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        n_resources: int,
-        trained: int,
-        fit_params: Mapping[str, Any],
-        seed: Seed,
-        classes: Any = None,
-    ) -> Any:
+    def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:
         """Make passes `trained` to `n_resources` - 1."""
-        model, fold = enter(estimator, X, y, fit_params, trained=trained, pause=n_resources < self.max_resources)
+        model, caught = enter(estimator, fold, trained=trained, pause=n_resources < self.max_resources)
         if is_net(model):
             passes = range(trained, n_resources)
-            train(model, fold.X, fold.y, epochs=passes, seed=seed, fit_params=fold.fit_params)
+            train(model, caught.X, caught.y, epochs=passes, seed=fold.seed, fit_params=caught.fit_params)
             return estimator
-        per_row, others = _split_by_row(fold.fit_params, _n_rows(fold.X))
-        X_fold, y_fold, *arrays = indexable(fold.X, fold.y, *per_row.values())
+        per_row, others = _split_by_row(caught.fit_params, _n_rows(caught.X))
+        X, y, *arrays = indexable(caught.X, caught.y, *per_row.values())
         per_row = dict(zip(per_row, arrays, strict=True))
-        takes_classes = classes is not None and "classes" in inspect.signature(model.partial_fit).parameters
-        with _BalancedAsWeights(model, fold.y):
+        takes_classes = fold.classes is not None and "classes" in inspect.signature(model.partial_fit).parameters
+        with _BalancedAsWeights(model, caught.y):
             for number in range(trained, n_resources):
-                first = {"classes": classes} if takes_classes and number == 0 else {}
-                rows, labels, weights = _shuffled(X_fold, y_fold, per_row, np.random.default_rng((*seed, number)))
+                first = {"classes": fold.classes} if takes_classes and number == 0 else {}
+                rows, labels, weights = _shuffled(X, y, per_row, np.random.default_rng((*fold.seed, number)))
                 known = {**first, **others, **weights}
-                _ = model.partial_fit(rows, **known) if y is None else model.partial_fit(rows, labels, **known)
+                _ = model.partial_fit(rows, **known) if fold.y is None else model.partial_fit(rows, labels, **known)
         return estimator
 
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002

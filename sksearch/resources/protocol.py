@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Rows: TypeAlias = NDArray[np.intp]
 Seed: TypeAlias = tuple[int, ...]
+
+
+class Fold(NamedTuple):
+    """What a model is fitted to: the training rows of a fold, chosen by `Growth.rows`, and what belongs to them."""
+
+    X: Any
+    y: Any
+    """None without one."""
+    fit_params: Mapping[str, Any]
+    """What the estimator's `fit` would take."""
+    seed: Seed
+    """Seeds every draw; the same for all rungs of a trial and fold."""
+    classes: Any = None
+    """All labels, for a classifier that grows by `partial_fit`."""
 
 
 @runtime_checkable
@@ -26,37 +40,19 @@ class Growth(Protocol):
         """Whether a model trained for less can go on."""
         ...
 
-    def fit(
-        self,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        n_resources: int,
-        trained: int,
-        fit_params: Mapping[str, Any],
-        seed: Seed,
-        classes: Any = None,
-    ) -> Any:
+    def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:
         """Train `estimator` until it has had `n_resources` in all; return the fitted estimator.
 
         Parameters
         ----------
         estimator : estimator
             Unfitted, with the trial's parameters, when `trained` is 0; otherwise what an earlier
-            call with this X, y, `fit_params` and seed returned. May be changed.
-        X, y
-            The training rows, chosen by `rows`.
+            call with this fold returned. May be changed.
+        fold : Fold
         n_resources : int
             Units of resource in all.
         trained : int
             Units `estimator` has had already.
-        fit_params : mapping
-            What `estimator.fit` would take.
-        seed : tuple of int
-            Seeds every draw; the same for all rungs of a trial and fold.
-        classes : array or None
-            All labels, for a classifier that grows by `partial_fit`.
         """
         ...
 
@@ -65,18 +61,6 @@ class Growth(Protocol):
         ...
 
 
-def final_fit(
-    growth: Growth,
-    estimator: Any,
-    X: Any,
-    y: Any,
-    *,
-    n_resources: int,
-    fit_params: Mapping[str, Any],
-    seed: Seed,
-    classes: Any = None,
-) -> Any:
-    """Fit `estimator` anew as a trial at `n_resources` was: the same code, in one go, on rows that `rows` chose."""
-    return growth.fit(
-        estimator, X, y, n_resources=n_resources, trained=0, fit_params=fit_params, seed=seed, classes=classes
-    )
+def final_fit(growth: Growth, estimator: Any, fold: Fold, *, n_resources: int) -> Any:
+    """Fit `estimator` anew as a trial at `n_resources` was: the same code, in one go."""
+    return growth.fit(estimator, fold, n_resources=n_resources, trained=0)

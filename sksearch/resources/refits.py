@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sksearch.resources.laststep import fit
-from sksearch.resources.protocol import Rows, Seed
+from sksearch.resources.protocol import Fold, Rows, Seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +16,9 @@ class Refit:
     resource: str
     resumes: bool = False
 
-    def fit(
-        self,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        n_resources: int,
-        trained: int,  # noqa: ARG002
-        fit_params: Mapping[str, Any],
-        seed: Seed,  # noqa: ARG002
-        classes: Any = None,  # noqa: ARG002
-    ) -> Any:
+    def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:  # noqa: ARG002
         """Fit with the parameter set to `n_resources`."""
-        return fit(estimator.set_params(**{self.resource: n_resources}), X, y, fit_params)
+        return fit(estimator.set_params(**{self.resource: n_resources}), fold)
 
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
         """All rows."""

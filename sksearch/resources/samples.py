@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksearch.resources.laststep import fit
-from sksearch.resources.protocol import Rows, Seed
+from sksearch.resources.protocol import Fold, Rows, Seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +30,9 @@ class Samples:
     resource: str = "n_samples"
     resumes: bool = False
 
-    def fit(
-        self,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        n_resources: int,  # noqa: ARG002
-        trained: int,  # noqa: ARG002
-        fit_params: Mapping[str, Any],
-        seed: Seed,  # noqa: ARG002
-        classes: Any = None,  # noqa: ARG002
-    ) -> Any:
+    def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:  # noqa: ARG002
         """Fit on the rows that `rows` chose."""
-        return fit(estimator, X, y, fit_params)
+        return fit(estimator, fold)
 
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:
         """So many of `train`, in their order there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 
 from sksearch.resources.laststep import enter, fit
-from sksearch.resources.protocol import Rows, Seed
+from sksearch.resources.protocol import Fold, Rows, Seed
 
 _STARTS = {"coef_init", "intercept_init"}
 """Fit parameters to start from, which SGD would do again at every warm start: such a model is fitted anew."""
@@ -53,28 +52,17 @@ class WarmStart:
     """No model goes on after this size."""
     resumes: bool = True
 
-    def fit(
-        self,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        n_resources: int,
-        trained: int,
-        fit_params: Mapping[str, Any],
-        seed: Seed,  # noqa: ARG002
-        classes: Any = None,  # noqa: ARG002
-    ) -> Any:
+    def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:
         """Grow from size `trained` to size `n_resources`."""
         name = self.resource.rpartition("__")[2]
         pause = n_resources < self.max_resources
-        model, fold = enter(estimator, X, y, fit_params, trained=trained, pause=pause)
+        model, caught = enter(estimator, fold, trained=trained, pause=pause)
         if trained and stopped_early(model):
             return estimator.set_params(**{self.resource: n_resources})
-        going_on = bool(trained) and goes_on(model, name) and not _STARTS & fold.fit_params.keys()
+        going_on = bool(trained) and goes_on(model, name) and not _STARTS & caught.fit_params.keys()
         size = n_resources - trained if going_on and not counts_total(model, name) else n_resources
         usual = {key: value for key, value in model.get_params(deep=False).items() if key == "warm_start"}
-        fit(model.set_params(**dict.fromkeys(usual, going_on), **{name: size}), *fold)
+        fit(model.set_params(**dict.fromkeys(usual, going_on), **{name: size}), caught)
         model.set_params(**usual, **{name: n_resources})
         return estimator
 

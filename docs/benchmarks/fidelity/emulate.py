@@ -40,6 +40,7 @@ from sksearch.gp.maximize import Domain
 from sksearch.gp.regression import Design, GaussianProcess, fit
 from sksearch.gp.transform import HalfRankWarp
 from sksearch.pruning import PairedRule, SpareUnpromoted
+from sksearch.resources import Fold
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.schedulers.brackets import asynchronous_brackets
 from sksearch.schedulers.full import FullScheduler
@@ -74,16 +75,8 @@ def learning_curves(task: Task, n_curves: int) -> tuple[list[Params], Array, Arr
             for level, amount in enumerate(LEVELS):
                 start = time.process_time()
                 try:
-                    model = growth.fit(
-                        model,
-                        X[train],
-                        y[train],
-                        n_resources=amount,
-                        trained=trained,
-                        fit_params={},
-                        seed=(0, fold),
-                        classes=classes,
-                    )
+                    rows = Fold(X[train], y[train], {}, (0, fold), classes)
+                    model = growth.fit(model, rows, n_resources=amount, trained=trained)
                     scores[row, level, fold] = scorer(model, X[test], y[test])
                 except ValueError:  # a model that diverged
                     break

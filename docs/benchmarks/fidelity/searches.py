@@ -24,6 +24,7 @@ from sklearn.metrics import get_scorer
 from tasks import MOST, N_SPLITS, Params, Task
 
 from sksearch import BayesSearchCV, HyperbandSearchCV, RandomizedSearchCV
+from sksearch.resources import Fold
 
 N_TRIALS = 50
 """Full trials of BayesSearchCV: its default."""
@@ -195,16 +196,9 @@ class Folds:
         """Train all to so many units; their mean score."""
         scores = []
         for fold, (train, test) in enumerate(self._splits):
-            self._models[fold] = self._growth.fit(
-                self._models[fold],
-                self._X[train],
-                self._y[train],
-                n_resources=amount,
-                trained=self._trained,
-                fit_params={},
-                seed=(self._seed, fold),
-                classes=self._classes,
-            )
+            rows = Fold(self._X[train], self._y[train], {}, (self._seed, fold), self._classes)
+            model = self._growth.fit(self._models[fold], rows, n_resources=amount, trained=self._trained)
+            self._models[fold] = model
             scores.append(self._recorder(self._models[fold], self._X[test], self._y[test]))
         self._trained = amount
         return statistics.fmean(scores)
