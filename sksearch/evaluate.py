@@ -150,7 +150,7 @@ class Evaluator:
         rows = growing.growth.rows(train, self.y, growing.groups, n_resources=task.n_resources, seed=seed)
         fit_params = check_method_params(self.X, params=self.fit_params, indices=rows)
         model, trained = growing.spool.load(task.number, task.fold) if growing.growth.resumes else (None, 0)
-        if model is None:
+        if model is None or trained >= task.n_resources:  # kept by a run of this job that was lost or is left over
             model, trained = clone(self.estimator).set_params(**clone(task.params, safe=False)), 0
         X_train, y_train = safe_split(model, self.X, self.y, rows)
         X_test, y_test = safe_split(model, self.X, self.y, test, rows)

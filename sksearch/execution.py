@@ -379,14 +379,15 @@ class Desk:
     def next_unit(self, n_workers: int, n_under_way: int) -> list[Job]:
         """Jobs for one worker, given the units under way; empty when nothing can start before the next outcome.
 
-        Where decisions depend on outcomes, the next evaluation is asked only once no job of the
-        earlier ones is left and a worker would idle, or, where that is noticed (`NOTICEABLE_SHARE`), once the last
-        waiting unit is gone; elsewhere asking runs ahead, to see where the search ends.
+        Where decisions depend on outcomes, nothing that waits for one is sent before a worker would idle, or,
+        where deciding takes noticeable time (`NOTICEABLE_SHARE`), before no unit waits at the workers any more;
+        and the next evaluation is asked only once no job of the earlier ones is left. Elsewhere asking runs
+        ahead, to see where the search ends.
         """
         start = time.perf_counter()
         size = self._next_size() if n_workers > 1 else 1
         idle = n_under_way < n_workers
-        wanted = idle or (n_under_way == n_workers and self._deciding > NOTICEABLE_SHARE * self._seconds)
+        wanted = idle or (n_under_way == n_workers and self._deciding_is_noticed)
         if self._rule_of is None:
             unit = self._next_jobs(size, n_workers, wanted=wanted)
         else:
@@ -397,6 +398,12 @@ class Desk:
             under_way.start_time = min(now, under_way.start_time)
         self._deciding += time.perf_counter() - start
         return unit
+
+    @property
+    def _deciding_is_noticed(self) -> bool:
+        """Whether a unit is to wait at the workers; not where a fold that does not count could end the search."""
+        harmless = self._speculate or self._rule_of is None
+        return harmless and self._n_measured > 0 and self._deciding > NOTICEABLE_SHARE * self._seconds
 
     def _next_jobs(self, size: int, n_workers: int, *, wanted: bool) -> list[Job]:
         """All folds of an evaluation, then all of the next."""
@@ -412,10 +419,10 @@ class Desk:
         """Folds that will be needed, as far as can be known.
 
         First those of evaluations that nothing can stop yet; then the next fold of the oldest
-        evaluation that has none running; then a new evaluation (so about as many as workers are
+        evaluation that has none running; then a new evaluation (so about as many as workers, or one more, are
         under way); and only then, rather than have a worker idle, a fold that an earlier one may make
         superfluous (but not with `speculate` off: one that raises would end the search although it may not
-        count). No fold of the last kind waits at a worker while another fit runs: with second units the
+        count). None of the last kind is sent while all workers are busy: with second units the
         same 99 folds took 11.4 s in place of 8.9 (fits of 150 ms, two workers), because half as many again
         were run and discarded.
         """

@@ -13,6 +13,7 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -72,12 +73,7 @@ class FoldModel:
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> FoldModel | None:
         """Estimated from the complete trials among `outcomes`; None with fewer than three different ones."""
-        table = np.array([outcome.fold_scores for outcome in complete_outcomes(outcomes)], dtype=np.float64)
-        different = np.unique(table, axis=0) if len(table) else table
-        if len(different) < FEWEST_COMPLETE:
-            return None
-        effects = np.median(table, axis=0)
-        return cls(tuple(effects.tolist()), _interaction_variance(different))
+        return _model(tuple(outcome.fold_scores for outcome in complete_outcomes(outcomes)))
 
     def adjusted_mean(self, fold_scores: Sequence[float]) -> float:
         """What the mean over all folds is expected to be, given the folds seen.
@@ -102,6 +98,17 @@ class FoldModel:
         s2 (1/k - 1/K): the other folds are a finite population, and with k = K nothing is unknown.
         """
         return self.variance * (1.0 / n_seen - 1.0 / len(self.effects))
+
+
+@lru_cache(maxsize=64)
+def _model(scores: tuple[tuple[float, ...], ...]) -> FoldModel | None:
+    """Remembered: between two outcomes many ask for that of the same few amounts of a resource."""
+    table = np.array(scores, dtype=np.float64)
+    different = np.unique(table, axis=0) if len(table) else table
+    if len(different) < FEWEST_COMPLETE:
+        return None
+    effects = np.median(table, axis=0)
+    return FoldModel(tuple(effects.tolist()), _interaction_variance(different))
 
 
 def complete_outcomes(outcomes: Sequence[Outcome]) -> list[Outcome]:

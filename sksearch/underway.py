@@ -54,7 +54,7 @@ class UnderWay:
         self._unsent = deque(Job(evaluation, fold) for fold in order)
         self._rule = rule
         self._in_order = in_order
-        self._returned: set[int] = set()
+        self._sent_as: dict[int, Job] = {}
         self._back: dict[int, tuple[FoldScore, float]] = {}
         self._counted: list[FoldScore] = []
         self._scores = [math.nan] * n_folds
@@ -64,6 +64,7 @@ class UnderWay:
         """The next jobs to send, `most` at most."""
         jobs = [self._unsent.popleft() for _ in range(min(most, len(self._unsent)))]
         self.sent += jobs
+        self._sent_as.update((job.fold, job) for job in jobs)
         return jobs
 
     @property
@@ -84,11 +85,10 @@ class UnderWay:
     def collect(self, score: FoldScore, value: float) -> None:
         """Take in a fold, the objective of which is `value`: nan or infinite where it failed.
 
-        One that was not sent, or that is back already, is left over from the evaluation before and does not count.
+        One of another job, though it be equal, is left over from an earlier evaluation and does not count.
         """
-        if score.job not in self.sent or score.job.fold in self._returned:
+        if self._sent_as.get(score.job.fold) is not score.job:
             return
-        self._returned.add(score.job.fold)
         self._back[score.job.fold] = (score, value if math.isfinite(value) else math.nan)
         while self._back and not self.decided:
             fold = self.sent[len(self._counted)].fold if self._in_order else next(iter(self._back))

@@ -14,7 +14,7 @@ from sksearch.samplers.bayes import BayesSampler
 from sksearch.samplers.fixed import FixedSampler
 from sksearch.samplers.random import RandomSampler
 from sksearch.schedulers.brackets import asynchronous_brackets, plan
-from sksearch.schedulers.fidelity import correlation, least_trusted_level, scores_by_level
+from sksearch.schedulers.fidelity import add_score, correlation, least_trusted_level
 from sksearch.schedulers.hyperband import AshaScheduler
 from sksearch.space import Space
 from sksearch.trials import Evaluation, History, Outcome, Trial
@@ -120,12 +120,14 @@ def test_a_level_is_compared_with_the_highest_that_enough_trials_reached():
 
 
 def test_failed_and_resourceless_outcomes_have_no_level():
-    history = History()
-    for number, (amount, score) in enumerate([(1, 0.5), (1, math.nan), (3, 0.7), (None, 0.9)]):
-        evaluation = Evaluation(Trial(number, {}), amount)
-        history.asked(evaluation)
-        history.told(Outcome(evaluation=evaluation, folds=(), score=score))
-    assert scores_by_level(history.outcomes) == {1: {0: 0.5}, 3: {2: 0.7}}
+    levels: dict[int, dict[int, float]] = {}
+    told = [(0, 1, 0.5), (1, 1, math.nan), (2, 3, 0.7), (3, None, 0.9), (4, 3, 0.8), (5, 9, math.nan)]
+    for number, amount, score in told:
+        add_score(levels, Outcome(evaluation=Evaluation(Trial(number, {}), amount), folds=(), score=score))
+    assert levels == {1: {0: 0.5}, 3: {2: 0.7, 4: 0.8}}
+    # it was pruned, had all folds, and failed
+    add_score(levels, Outcome(evaluation=Evaluation(Trial(4, {}), 3), folds=(), score=math.nan))
+    assert levels == {1: {0: 0.5}, 3: {2: 0.7}}
 
 
 # --- searches -------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import joblib
 import numpy as np
@@ -381,16 +382,17 @@ def seen_by(told: Outcome) -> list[int]:
     return [fold.job.fold for fold in told.folds]
 
 
-@pytest.mark.parametrize("rule_of", [PairedRule.of, MedianRule.of])
+@pytest.mark.parametrize("rule_of", [PairedRule.of, MedianRule.of, None])
 @given(data=st.data(), n_workers=st.integers(2, 6), n_trials=st.integers(1, 25))
 def test_whatever_the_order_of_arrival_the_same_folds_count(
-    rule_of: RuleOf, data: st.DataObject, n_workers: int, n_trials: int
+    rule_of: RuleOf | None, data: st.DataObject, n_workers: int, n_trials: int
 ) -> None:
-    delivery = Delivery.in_order(n_workers)
-    first, second = (
-        simulate(Simulated(n_workers, choose), delivery, n_trials=n_trials, rule_of=rule_of)
-        for choose in (lambda n: 0, lambda n: data.draw(st.integers(0, n - 1)))
-    )
+    """And whether a unit waits at the workers, or not."""
+    delivery, histories = Delivery.in_order(n_workers), []
+    for share, choose in ((1e9, lambda n: 0), (-1.0, lambda n: data.draw(st.integers(0, n - 1)))):
+        with mock.patch("sksearch.execution.NOTICEABLE_SHARE", share):
+            histories.append(simulate(Simulated(n_workers, choose), delivery, n_trials=n_trials, rule_of=rule_of))
+    first, second = histories
     for a, b in zip(first.outcomes, second.outcomes, strict=True):
         assert a.evaluation.trial.params == b.evaluation.trial.params
         assert repr((a.score, a.fold_scores, a.status, seen_by(a))) == repr(
@@ -462,6 +464,16 @@ def test_new_trials_come_before_folds_that_may_be_superfluous(ordered: bool, n_w
     history = simulate(pool, delivery, n_trials=40)
     counted = sum(len(told.folds) for told in history.outcomes)
     assert len(pool.jobs) <= (1 + most) * counted
+
+
+def test_nothing_waits_at_the_workers_before_a_fit_was_timed() -> None:
+    """Nobody knows yet that fits are short: a long one would keep the third trial from what the first two tell."""
+    scheduler = FullScheduler(FixedSampler([{"a": i} for i in range(3)]))
+    desk = Desk(scheduler, History(), n_folds=1, objective=float, entropy=0, delivery=Delivery.on_arrival())
+    first, _ = desk.next_unit(2, 0), desk.next_unit(2, 1)
+    assert desk.next_unit(2, 2) == []
+    desk.collect(FoldScore(job=first[0], test_scores=0.5, fit_time=1e-9, score_time=0.0))
+    assert len(desk.next_unit(2, 2)) == 1
 
 
 class Slow(Learning):

@@ -43,7 +43,9 @@ from sklearn.linear_model import (
     SGDClassifier,
     SGDRegressor,
 )
+from sklearn.metrics import check_scoring
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import StratifiedKFold
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -52,6 +54,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.svm import SVC
 
 from sksearch import HyperbandSearchCV
+from sksearch.evaluate import Evaluator, Growing
 from sksearch.resources import (
     Fold,
     Growth,
@@ -59,10 +62,10 @@ from sksearch.resources import (
     Refit,
     Samples,
     WarmStart,
-    final_fit,
     resolve_resource,
 )
 from sksearch.spool import Spool
+from sksearch.trials import Evaluation, Job, Trial
 
 IRIS = load_iris(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True)
@@ -162,7 +165,7 @@ def test_passes_made_in_rungs_equal_passes_made_at_once(model, steps):
     estimator = make_pipeline(*steps, model) if steps else model
     growth = PartialFit(max_resources=9)
     grown = grow(growth, estimator, X, y, [1, 3, 9], classes=classes)
-    once = final_fit(growth, clone(estimator), Fold(X, y, {}, SEED, classes), n_resources=9)
+    once = growth.fit(clone(estimator), Fold(X, y, {}, SEED, classes), n_resources=9, trained=0)
     if isinstance(model, MultiOutputClassifier):
         assert np.array_equal(grown.predict(X), once.predict(X))
     else:
@@ -837,3 +840,42 @@ print(Model.ask is before, Model().ask())
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["True", "new"]
+
+
+# --- jobs that are run again ----------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("model", "resource"),
+    [
+        (SGDClassifier(random_state=0), "max_iter"),
+        (SGDClassifier(random_state=0), "partial_fit"),
+        (LogisticRegression(), "max_iter"),
+        (GradientBoostingClassifier(random_state=0), "n_estimators"),
+    ],
+)
+def test_a_job_that_was_lost_after_it_kept_its_model_is_run_again(model, resource):
+    """Its worker died, say, before the unit came back: what it kept has had all the units of the job already."""
+    X, y = IRIS
+    splits = list(StratifiedKFold(3).split(X, y))
+    growth = resolve(model, resource, max_resources=9).growth
+    with Spool() as spool:
+        growing = Growing(growth=growth, max_resources=9, spool=spool, groups=None, classes=np.unique(y), entropy=0)
+        run = Evaluator(
+            estimator=model,
+            X=X,
+            y=y,
+            splits=splits,
+            scorer=check_scoring(model),
+            fit_params={},
+            score_params={},
+            return_train_score=False,
+            error_score=np.nan,
+            verbose=0,
+            growing=growing,
+        )
+        job = Job(Evaluation(Trial(0, {}), n_resources=3), 1)
+        (first,), (again,) = run([run.task(job)]), run([run.task(job)])
+    assert first["error"] is again["error"] is None
+    assert again["test_scores"] == first["test_scores"]

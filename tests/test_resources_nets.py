@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from sksearch import HyperbandSearchCV
 from sksearch.nets import seeded
-from sksearch.resources import Fold, PartialFit, final_fit, resolve_resource
+from sksearch.resources import Fold, PartialFit, resolve_resource
 from sksearch.spool import Spool
 
 torch = pytest.importorskip("torch")
@@ -69,7 +69,7 @@ def grow(net, X=X, y=y, levels=(1, 3, 9), seed=SEED):
 
 
 def at_once(net, X=X, y=y):
-    return final_fit(PartialFit(max_resources=9), clone(net), Fold(X, y, {}, SEED), n_resources=9)
+    return PartialFit(max_resources=9).fit(clone(net), Fold(X, y, {}, SEED), n_resources=9, trained=0)
 
 
 # --- grown equals fitted at once ------------------------------------------------------------------------------

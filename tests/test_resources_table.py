@@ -14,7 +14,7 @@ from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.preprocessing import minmax_scale
 from sklearn.utils import all_estimators
 
-from sksearch.resources import Fold, PartialFit, WarmStart, final_fit, resolve_resource
+from sksearch.resources import Fold, PartialFit, WarmStart, resolve_resource
 
 # So few iterations do not converge, and some classes are deprecated: neither is of interest here.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -89,7 +89,7 @@ def test_passes_made_in_rungs_equal_passes_made_at_once(name):
     growth = resolve(estimator, "partial_fit", max_resources=9)
     assert isinstance(growth, PartialFit)
     grown = outputs(grow(growth, estimator, X, y, [1, 3, 9], classes), X)
-    once = final_fit(growth, clone(estimator), Fold(X, y, {}, SEED, classes), n_resources=9)
+    once = growth.fit(clone(estimator), Fold(X, y, {}, SEED, classes), n_resources=9, trained=0)
     for method, expected in outputs(once, X).items():
         assert np.array_equal(grown[method], expected)
 
@@ -99,7 +99,7 @@ def test_a_birch_is_trained_anew_as_its_pickle_goes_on_wrongly():
     birch, X, y = example("Birch")
     assert not resolve(birch, "partial_fit", max_resources=9).resumes
     growth = PartialFit(max_resources=9)
-    once = final_fit(growth, clone(birch), Fold(X, y, {}, SEED), n_resources=9)
+    once = growth.fit(clone(birch), Fold(X, y, {}, SEED), n_resources=9, trained=0)
     assert not np.array_equal(grow(growth, birch, X, y, [1, 3, 9]).transform(X), once.transform(X))
 
 

@@ -212,17 +212,19 @@ def test_a_spared_trial_that_fails_when_it_has_all_folds_does_not_come_again(mak
 
 
 @pytest.mark.parametrize("in_order", [True, False])
-def test_a_fold_left_over_from_before_counts_once(*, in_order: bool) -> None:
+def test_a_fold_left_over_from_before_does_not_count(*, in_order: bool) -> None:
     evaluation = Evaluation(Trial(0, {}), n_resources=1)
     again = UnderWay(evaluation, 3, lambda: None, in_order=in_order)
-    again.collect(fold_score_of(Job(evaluation, 2)), 0.5)  # sent before it was asked again
+    left_over = fold_score_of(Job(evaluation, 2))  # sent before it was asked again, and equal to the one sent now
+    again.collect(left_over, 0.9)
     jobs = again.take(3)
-    for job in (jobs[1], jobs[1], jobs[0]):
+    again.collect(left_over, 0.9)
+    for job in (jobs[1], jobs[0]):
         again.collect(fold_score_of(job), 0.5)
     assert not again.decided
     again.collect(fold_score_of(jobs[2]), 0.5)
     assert again.decided
-    assert again.outcome(0.0).status == "ok"
+    assert again.outcome(0.0).fold_scores == (0.5, 0.5, 0.5)
     assert [fold.job.fold for fold in again.outcome(0.0).folds] == [0, 1, 2]
 
 

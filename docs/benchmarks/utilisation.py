@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python docs/benchmarks/utilisation.py
 
-Fits sleep for a lognormal time (sigma 1.5, so one in a hundred takes about thirty times the median); where such a
-fit comes last, nothing can be done beside it, so the median of several runs is shown.
+Fits sleep for a lognormal time (with a sigma of 1.5 one in a hundred takes about thirty times the median); where such
+a fit comes last, nothing can be done beside it, so the median of several runs is shown.
 Utilisation is the time spent in fits and scores divided by n_jobs times the time from the first submit
 to the last result. Fits that were run and then discarded (folds are pruned) do not count as time spent; the rows "every
 fold" have no pruning. With random_state=None outcomes count as they arrive; with
@@ -31,10 +31,11 @@ from sksearch import BayesSearchCV, HyperbandSearchCV, RandomizedSearchCV
 class Sleeper(ClassifierMixin, BaseEstimator):
     """Sleeps for a time that depends on its parameters and rows alone."""
 
-    def __init__(self, a: float = 0.5, b: float = 0.5, mean: float = 0.1) -> None:
+    def __init__(self, a: float = 0.5, b: float = 0.5, mean: float = 0.1, sigma: float = 1.5) -> None:
         self.a = a
         self.b = b
         self.mean = mean
+        self.sigma = sigma
 
     def fit(self, X: Any, y: Any) -> Self:
         """Sleep."""
@@ -44,7 +45,7 @@ class Sleeper(ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(y)
         seed = [int(1e9 * self.a), int(1e9 * self.b), int(1e6 * abs(float(np.sort(X[:, 0])[0])))]
         rng = np.random.default_rng(seed)
-        time.sleep(share * self.mean * rng.lognormal(-(1.5**2) / 2, 1.5))
+        time.sleep(share * self.mean * rng.lognormal(-(self.sigma**2) / 2, self.sigma))
         self.noise_ = 0.02 * rng.normal()
         return self
 
@@ -80,13 +81,15 @@ def main() -> None:
     parser.add_argument("--n-jobs", type=int, default=2)
     parser.add_argument("--n-iter", type=int, default=80)
     parser.add_argument("--mean", type=float, default=0.1, help="mean seconds of a fit")
+    parser.add_argument("--sigma", type=float, default=1.5, help="of their logarithms")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", default="", help="part of the names of the searches to run")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(100, 3)), rng.integers(0, 2, 100)
     space = {"a": uniform(), "b": uniform()}
-    sleeper, passing = Sleeper(mean=arguments.mean), PassingSleeper(mean=arguments.mean)
+    times = {"mean": arguments.mean, "sigma": arguments.sigma}
+    sleeper, passing = Sleeper(**times), PassingSleeper(**times)
     common = {"n_jobs": arguments.n_jobs, "cv": 5, "refit": False}
     n_iter = arguments.n_iter
     makes = {

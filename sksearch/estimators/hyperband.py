@@ -17,7 +17,7 @@ from sksearch.estimators.adaptive import AdaptiveSearchCV
 from sksearch.estimators.base import Plan, Problem, seed_of
 from sksearch.evaluate import Growing
 from sksearch.pruning import SpareUnpromoted
-from sksearch.resources import Fold, Resolved, final_fit, resolve_resource
+from sksearch.resources import Fold, Resolved, resolve_resource
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.samplers.protocol import Sampler
 from sksearch.samplers.random import RandomSampler
@@ -391,8 +391,9 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             raise ValueError("a growing search needs a resource to refit with.")
         seed = (growing.entropy, problem.n_splits)
         everything = Fold(problem.X, problem.y, problem.fit_params, seed, growing.classes)
-        self.best_estimator_ = final_fit(
-            growing.growth, self.best_estimator_, everything, n_resources=growing.max_resources
+        # as a trial at the top was fitted: the same code, in one go
+        self.best_estimator_ = growing.growth.fit(
+            self.best_estimator_, everything, n_resources=growing.max_resources, trained=0
         )
 
 

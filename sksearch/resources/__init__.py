@@ -14,7 +14,7 @@ from __future__ import annotations
 from sksearch.resources.boosters import Boosting
 from sksearch.resources.choice import Resolved, resolve_resource
 from sksearch.resources.passes import PartialFit
-from sksearch.resources.protocol import Fold, Growth, final_fit
+from sksearch.resources.protocol import Fold, Growth
 from sksearch.resources.refits import Refit
 from sksearch.resources.samples import Samples
 from sksearch.resources.warmstarts import WarmStart
@@ -28,6 +28,5 @@ __all__ = [
     "Resolved",
     "Samples",
     "WarmStart",
-    "final_fit",
     "resolve_resource",
 ]

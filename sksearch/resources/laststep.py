@@ -61,13 +61,14 @@ def enter(estimator: Any, fold: Fold, *, trained: int, pause: bool) -> tuple[Any
         return model, fold
     if trained:
         kept = estimator.__dict__.get("_kept_fold")
-        caught = _catch(_frozen(estimator), fold) if kept is None else Fold(*kept)
+        caught = _catch(_frozen(estimator), fold) if kept is None else fold._replace(**kept)
         if not pause:
             estimator.__dict__.pop("_kept_fold", None)
         return model, caught
     caught = _catch(estimator, fold)
     if pause and not _repeats(_frozen(estimator), fold, caught):
-        estimator.__dict__["_kept_fold"] = tuple(caught)  # not a parameter, so clone leaves it behind
+        # not a parameter, so clone leaves it behind
+        estimator.__dict__["_kept_fold"] = {name: getattr(caught, name) for name in ("X", "y", "fit_params")}
     return model, caught
 
 

@@ -13,7 +13,7 @@ Seed: TypeAlias = tuple[int, ...]
 
 
 class Fold(NamedTuple):
-    """What a model is fitted to: the training rows of a fold, chosen by `Growth.rows`, and what belongs to them."""
+    """What a model is fitted to: training rows, and what belongs to them."""
 
     X: Any
     y: Any
@@ -59,8 +59,3 @@ class Growth(Protocol):
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:
         """The rows among `train` to fit on; all of them unless the resource is "n_samples"."""
         ...
-
-
-def final_fit(growth: Growth, estimator: Any, fold: Fold, *, n_resources: int) -> Any:
-    """Fit `estimator` anew as a trial at `n_resources` was: the same code, in one go."""
-    return growth.fit(estimator, fold, n_resources=n_resources, trained=0)

@@ -29,17 +29,18 @@ _PRIOR_CORRELATION, _PRIOR_PAIRS = 0.7, 1.0
 _LEAST_CORRELATION = 0.5
 
 
-def scores_by_level(outcomes: Iterable[Outcome]) -> dict[int, dict[int, float]]:
-    """Scores of the trials that did not fail, by amount of the resource and number of the trial.
+def add_score(levels: dict[int, dict[int, float]], outcome: Outcome) -> None:
+    """Put the score of a trial into its level; of one that failed there is none.
 
     Pruned ones count by their fold-adjusted means: a rung without its worst trials would be another rung.
     """
-    levels: dict[int, dict[int, float]] = {}
-    for outcome in outcomes:
-        if outcome.status != "failed" and outcome.evaluation.n_resources is not None:
-            trials = levels.setdefault(outcome.evaluation.n_resources, {})
-            trials[outcome.evaluation.trial.number] = outcome.score
-    return levels
+    amount, number = outcome.evaluation.n_resources, outcome.evaluation.trial.number
+    if amount is None:
+        return
+    if outcome.status != "failed":
+        levels.setdefault(amount, {})[number] = outcome.score
+    elif number in levels.get(amount, {}):  # pruned before
+        del levels[amount][number]
 
 
 def least_trusted_level(levels: Levels) -> int | None:
@@ -51,7 +52,7 @@ def least_trusted_level(levels: Levels) -> int | None:
     Parameters
     ----------
     levels : mapping of int to mapping of int to float
-        See `scores_by_level`.
+        See `add_score`.
 
     Returns
     -------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 
-from sksearch.schedulers.fidelity import least_trusted_level, scores_by_level
+from sksearch.schedulers.fidelity import add_score, least_trusted_level
 from sksearch.trials import Evaluation, History, Outcome
 
 
@@ -103,6 +103,7 @@ class Ledger:
             outcome = outcomes[position]
             state = self.rung(outcome.evaluation.bracket, outcome.evaluation.rung)
             state.n_told += 1
+            add_score(self._levels, outcome)
             if outcome.status == "failed":
                 state.judged.pop(outcome.evaluation.trial.number, None)
             else:
@@ -110,8 +111,6 @@ class Ledger:
             if outcome.status == "ok":
                 insort(state.ranking, (-outcome.score, outcome.evaluation.trial.number))
                 self._complete[_place(outcome.evaluation)] = outcome
-        for amount, scores in scores_by_level(outcomes[self._n_outcomes :]).items():
-            self._levels.setdefault(amount, {}).update(scores)
         self._n_evaluations, self._n_outcomes = len(evaluations), len(outcomes)
         return self
 
