@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -132,6 +133,7 @@ class JobPool:
         self._sent: RunUnit = run
         self._reducer_callback: Callable[[], None] | None = None
         self._in_flight: dict[int, Sequence[Job]] = {}
+        self._refused = False
         self._n_units = 0
         self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         self._suspects: deque[Job] = deque()
@@ -243,7 +245,13 @@ class JobPool:
             [(self._sent, (self._prepared(unit),), {})], backend.get_nested_backend(), self._reducer_callback
         )
         submit = getattr(backend, "submit", None) or backend.apply_async
-        submit(call, callback=lambda out: done.put((number, out)))
+        try:
+            submit(call, callback=lambda out: done.put((number, out)))
+        except TerminatedWorkerError as error:  # a worker died since the last result: the unit is lost like the others
+            self._refused = True
+            refused: Future[Any] = Future()
+            refused.set_exception(error)
+            done.put((number, refused))
 
     def _prepared(self, unit: Sequence[Job]) -> Sequence[Any]:
         return unit if self._prepare is None else [self._prepare(job) for job in unit]
@@ -278,9 +286,10 @@ class JobPool:
     def _recover(self, error: TerminatedWorkerError) -> list[FoldScore]:
         """Rebuild the workers; whatever was under way may have killed one, a job that ran alone did."""
         lost = [job for unit in self._in_flight.values() for job in unit]
-        guilty = lost if self._alone else []
-        self._suspects.extend(lost if not self._alone else [])
+        guilty = lost if self._alone and not self._refused else []
+        self._suspects.extendleft(() if guilty else reversed(lost))
         self._in_flight.clear()
+        self._refused = False
         self._done = queue.SimpleQueue()  # a broken pool fails every unit under way: those callbacks go nowhere
         self._parallel._backend.abort_everything(ensure_ready=True)
         self._run_suspect()

@@ -190,6 +190,32 @@ def test_a_dead_worker_costs_only_the_job_that_kills_it(delivery: Callable[[int]
     assert "worker process died" in str(errors[1])
 
 
+def who(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    return [{**result, "fit_time": float(os.getpid())} for result in measure(jobs, pause=0.1)]
+
+
+@pytest.mark.parametrize("n_units", [1, 3])
+def test_work_that_broken_workers_refuse_is_run_by_new_ones(n_units: int) -> None:
+    """A worker dies while nothing waits for a result: it is `submit` that hears of it."""
+    jobs = [Job(Evaluation(Trial(number, {})), 0) for number in range(n_units)]
+    with joblib.parallel_config(backend="loky"), JobPool(who, n_jobs=2) as pool:
+        pool.submit([JOB])
+        (before,) = pool.next_done()
+        executor = pool._parallel._backend._workers
+        os.kill(int(before.fit_time), signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while executor._flags.broken is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for job in jobs:
+            pool.submit([job])
+        scores = []
+        while not pool.idle:
+            scores += pool.next_done()
+    assert sorted(score.job.evaluation.trial.number for score in scores) == list(range(n_units))
+    assert {score.error for score in scores} == {None}
+    assert [score.test_scores for score in scores] == [10.0 * score.job.evaluation.trial.number for score in scores]
+
+
 class Array:
     """A callable with data, large enough to be mapped."""
 
