@@ -298,7 +298,9 @@ class NegativeLogPosterior:
         weights = inverse @ residual
         gap = inverse - np.multiply.outer(weights, weights)
         prior, prior_gradient = log_prior(theta, d, self.expected_noise)
-        value = 0.5 * float(residual @ weights) + float(np.log(np.diagonal(factor)).sum()) - prior
+        # a copy: NumPy 1.25 rounds logarithms in steps otherwise than in one piece, depending on where the result lies
+        log_root = float(np.log(np.diagonal(factor).copy()).sum())
+        value = 0.5 * float(residual @ weights) + log_root - prior
         pull = gap * slope
         by_Z = pull @ Z - pull.sum(axis=1)[:, None] * Z
         by_scale = -np.bincount(self.groups, weights=np.einsum("ij,ij->j", by_Z, Z), minlength=d)
