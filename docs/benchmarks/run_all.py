@@ -35,6 +35,7 @@ SCRIPTS = [
         ["--seeds", "1", "--curves", "late", "--workers", "4", "--top", "1"],
     ),
     ("fidelity/emulate.py", [], ["--seeds", "1", "--curves", "20", "--tasks", "boosting"]),
+    ("fidelity/told.py", [], ["--seeds", "1", "--curves", "20", "--tasks", "boosting"]),
     ("fidelity/cost.py", ["--methods", *NO_PEERS], [*FEW_COSTS, "--records", str(COSTS)]),
     ("fidelity/report.py", [], ["--records", str(COSTS)]),
     ("regret/pruning.py", [], ["--folds", "30", "--seeds", "1", "--tasks", "decision tree"]),

@@ -22,7 +22,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from sksearch.gp.features import feature_groups
 from sksearch.gp.maximize import Domain
 from sksearch.gp.regression import Design, GaussianProcess, fit
 from sksearch.gp.transform import HalfRankWarp
-from sksearch.pruning import PairedRule, SpareUnpromoted
+from sksearch.pruning import PairedRule, RuleOf, SpareUnpromoted
 from sksearch.resources import Fold
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.schedulers.brackets import asynchronous_brackets
@@ -59,6 +59,8 @@ _INTERPOLATION = 0.3
 Array = np.ndarray
 Incumbents = list[tuple[float, float]]
 """(seconds, true value) whenever the best observed score at full resource changes."""
+Full = list[tuple[float, float]]
+"""(seconds, observed score) of each complete trial at full resource."""
 
 
 def learning_curves(task: Task, n_curves: int) -> tuple[list[Params], Array, Array]:
@@ -136,6 +138,13 @@ class Emulator:
         self.median = float(np.nanmedian(means[:, -1]))
         self._known: dict[tuple[str, int], tuple[Array, Array, Array]] = {}
 
+    def values(self, candidates: Sequence[Params], level: int) -> Array:
+        """True values at one of `LEVELS`."""
+        features = self._domain.features(np.array([self.space.encode(params) for params in candidates]))
+        return np.concatenate(
+            [self._scores[level](part) for part in np.array_split(features, 1 + len(features) // 500)]
+        )
+
     def of(self, params: Params, seed: int) -> tuple[Array, Array, Array]:
         """True values at each level, observed scores (levels, folds), and seconds of a fold from level to level."""
         key = repr(sorted(params.items())), seed
@@ -176,27 +185,36 @@ class Clock:
             self._done[number] = self.seconds
         return float(scores[LEVELS.index(amount), job.fold])
 
-    def incumbents(self, history: History) -> Incumbents:
-        """What was selected, and when."""
-        found, best = [], -np.inf
+    def observed(self, history: History) -> tuple[Full, Incumbents]:
+        """The complete trials at full resource; and what was selected, and when."""
+        full: Full = []
+        incumbents: Incumbents = []
+        best = -np.inf
         for told in history.outcomes:
-            if (told.evaluation.n_resources or MOST) == MOST and told.status == "ok" and told.score > best:
-                best, trial = told.score, told.evaluation.trial
-                found.append((self._done[trial.number], float(self.emulator.of(trial.params, self.seed)[0][-1])))
-        return found
+            trial = told.evaluation.trial
+            if (told.evaluation.n_resources or MOST) != MOST or told.status != "ok":
+                continue
+            full.append((self._done[trial.number], told.score))
+            if told.score > best:
+                best = told.score
+                incumbents.append((full[-1][0], float(self.emulator.of(trial.params, self.seed)[0][-1])))
+        return full, incumbents
 
 
-def search(emulator: Emulator, seed: int, lowest: int | None) -> tuple[float, Incumbents]:
-    """Seconds and incumbents of HyperbandSearchCV from `lowest` units up; None: of BayesSearchCV."""
+def search(emulator: Emulator, seed: int, lowest: int | None) -> tuple[float, Full, Incumbents]:
+    """Seconds, complete trials and incumbents of HyperbandSearchCV from `lowest` units up; None: of BayesSearchCV."""
     space, first = emulator.space, [emulator.first]
     if lowest is None:
-        scheduler: Scheduler = FullScheduler(BayesSampler(space, N_TRIALS, initial_params=first), N_TRIALS)
-        rule: Any = PairedRule.of
-    else:
-        brackets = asynchronous_brackets(lowest, MOST, 3)
-        n_trials = sum(bracket.rungs[0].n_trials for bracket in brackets)
-        asha = AshaScheduler(BayesSampler(space, n_trials, initial_params=first), brackets)
-        scheduler, rule = asha, SpareUnpromoted(asha)
+        sampler = BayesSampler(space, N_TRIALS, initial_params=first)
+        return run(emulator, seed, FullScheduler(sampler, N_TRIALS), PairedRule.of)
+    brackets = asynchronous_brackets(lowest, MOST, 3)
+    n_trials = sum(bracket.rungs[0].n_trials for bracket in brackets)
+    asha = AshaScheduler(BayesSampler(space, n_trials, initial_params=first), brackets)
+    return run(emulator, seed, asha, SpareUnpromoted(asha))
+
+
+def run(emulator: Emulator, seed: int, scheduler: Scheduler, rule: RuleOf) -> tuple[float, Full, Incumbents]:
+    """Seconds, complete trials and incumbents of a search with pruned folds."""
     history, clock = History(), Clock(emulator, seed)
     desk = Desk(
         scheduler,
@@ -209,7 +227,7 @@ def search(emulator: Emulator, seed: int, lowest: int | None) -> tuple[float, In
     )
     with JobPool(clock, n_jobs=1) as pool:
         run_search(scheduler, pool, history, desk)
-    return clock.seconds, clock.incumbents(history)
+    return clock.seconds, *clock.observed(history)
 
 
 def at(incumbents: Incumbents, seconds: float, otherwise: float) -> float:
@@ -222,10 +240,10 @@ def compared(emulator: Emulator, seeds: int) -> dict[int, list[tuple[float, floa
     """By lowest amount, one row for each seed: share of the time, and the three differences."""
     rows: dict[int, list[tuple[float, float, float, float]]] = {lowest: [] for lowest in LOWEST}
     for seed in range(seeds):
-        most, theirs = search(emulator, seed, None)
+        most, _, theirs = search(emulator, seed, None)
         final = theirs[-1][1]
         for lowest in LOWEST:
-            spent, ours = search(emulator, seed, lowest)
+            spent, _, ours = search(emulator, seed, lowest)
             lead = max(final - emulator.median, 1e-9)
             equal, half = (
                 (at(ours, share * spent, emulator.median) - at(theirs, share * spent, emulator.median)) / lead
@@ -242,32 +260,42 @@ def shown(rows: Sequence[tuple[float, float, float, float]]) -> str:
     return " | ".join([f"{statistics.geometric_mean(shares):.2f}", *error])
 
 
-def main() -> None:
-    """Print a line for each model and setting."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_of(description: str | None) -> argparse.Namespace:
+    """What is said on the command line."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--curves", type=int, default=250)
     parser.add_argument("--tasks", nargs="+", choices=list(DEVELOPMENT), default=list(DEVELOPMENT))
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "sksearch-curves")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def emulators(options: argparse.Namespace) -> Iterator[tuple[str, Emulator]]:
+    """Those of the tasks that were asked for; a task of which the library is missing says so, as a line of a table."""
+    options.cache.mkdir(exist_ok=True)
+    for name in options.tasks:
+        path = options.cache / f"{name}-{options.curves}.pkl"
+        if not path.exists():
+            try:
+                curves = learning_curves(DEVELOPMENT[name], options.curves)
+            except ImportError as error:
+                print(f"| {name} | | left out: {error} |")
+                continue
+            path.write_bytes(pickle.dumps(curves))
+        yield name, Emulator(DEVELOPMENT[name], pickle.loads(path.read_bytes()))  # noqa: S301 - written above
+
+
+def main() -> None:
+    """Print a line for each model and setting."""
+    options = options_of(__doc__)
     quiet()
     warnings.simplefilter("ignore")
-    options.cache.mkdir(exist_ok=True)
     everything: dict[int, list[tuple[float, float, float, float]]] = {lowest: [] for lowest in LOWEST}
     print(
         "| model | from | of the time | after that time | after half of it | from the end |\n|---|---|---|---|---|---|"
     )
     with threadpool_limits(1):
-        for name in options.tasks:
-            path = options.cache / f"{name}-{options.curves}.pkl"
-            if not path.exists():
-                try:
-                    curves = learning_curves(DEVELOPMENT[name], options.curves)
-                except ImportError as error:
-                    print(f"| {name} | | left out: {error} |")
-                    continue
-                path.write_bytes(pickle.dumps(curves))
-            emulator = Emulator(DEVELOPMENT[name], pickle.loads(path.read_bytes()))  # noqa: S301 - written above
+        for name, emulator in emulators(options):
             for lowest, rows in compared(emulator, options.seeds).items():
                 everything[lowest] += rows
                 print(f"| {name} | {lowest} | {shown(rows)} |", flush=True)
