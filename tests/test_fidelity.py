@@ -13,9 +13,9 @@ from scipy.stats import norm, rankdata
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.samplers.fixed import FixedSampler
 from sksearch.samplers.random import RandomSampler
-from sksearch.schedulers.brackets import asynchronous_brackets, plan
+from sksearch.schedulers.brackets import asynchronous_brackets, plan, synchronous_brackets
 from sksearch.schedulers.fidelity import add_score, correlation, least_trusted_level
-from sksearch.schedulers.hyperband import AshaScheduler
+from sksearch.schedulers.hyperband import AshaScheduler, HyperbandScheduler
 from sksearch.space import Space
 from sksearch.trials import Evaluation, History, Outcome, Trial
 
@@ -184,6 +184,38 @@ def test_where_early_scores_mislead_the_best_is_not_lost(curve):
     """The published rule is left with something bad."""
     assert loss(curve, "random", robust=True) < 0.35 * loss(curve, "random", robust=False)
     assert loss(curve, "bayes", robust=True, seeds=range(2)) < 0.1
+
+
+@pytest.mark.parametrize("curve", [crossing, reversed_until_late])
+def test_the_published_brackets_keep_the_best_also_with_the_model(curve):
+    """A model of all rungs started the last bracket, all of it at the top, where early scores had been good."""
+    brackets = synchronous_brackets(1, 81, 3)
+    best = max(curve(x, 81) for x in np.linspace(0, 1, 1001))
+    for seed in range(2):
+        scheduler = HyperbandScheduler(sampler_of("bayes", 143), brackets)
+        assert best - found(run(curve, scheduler, seed), curve) < 0.03
+
+
+def test_the_sampler_of_a_published_bracket_sees_its_amounts_and_failures():
+    shown = []
+
+    class Spy(RandomSampler):
+        def suggest(self, history, rng):
+            shown.append([(o.evaluation.n_resources, o.status) for o in history.outcomes])
+            return super().suggest(history, rng)
+
+    space = Space.parse({"x": (0.0, 1.0)}, argument="param_distributions", tuple_is_range=True)
+    brackets = synchronous_brackets(1, 81, 3)
+    history = run(lambda x, n: math.nan if x > 0.8 else faithful(x, n), HyperbandScheduler(Spy(space, []), brackets), 0)
+    started = [evaluation for evaluation in history.evaluations if evaluation.rung == 0]
+    assert len(started) == len(shown) == sum(bracket.rungs[0].n_trials for bracket in brackets)
+    for evaluation, seen in zip(started, shown, strict=True):
+        assert all(amount >= evaluation.n_resources for amount, status in seen if status == "ok")
+    told = [(o.evaluation.n_resources, o.status) for o in history.outcomes]
+    first = [e.bracket for e in started].index(1)
+    amounts = {1, 3, 9, 27, 81}
+    assert {amount for amount, status in shown[first] if status == "ok"} == amounts - {1}
+    assert shown[first].count((1, "failed")) == told.count((1, "failed")) > 0
 
 
 def test_where_early_scores_are_faithful_all_candidates_are_tried():

@@ -86,7 +86,9 @@ class HyperbandScheduler:
 
     A rung is promoted from when all its trials are complete: the best n_{i+1} of them, ties to the
     earlier trial. While a bracket waits, the first rungs of later brackets are started, so that
-    workers do not idle; this changes no promotion. Failed trials are never promoted. If the sampler
+    workers do not idle; this changes no promotion. A bracket does not take early scores at their word that it
+    does not look at itself: its new trials come from a sampler that sees the scores from its own lowest amount of
+    resource up, in the last one those of full evaluations alone. Failed trials are never promoted. If the sampler
     is exhausted, the bracket it leaves short goes on with the trials it has: one in `factor` of
     each rung, at least one. If in the end no trial has all folds, as those that were promoted failed and the
     others were pruned, the best pruned one has them, units permitting.
@@ -108,7 +110,8 @@ class HyperbandScheduler:
         ledger = self._ledger.read(history)
         promotion, bracket = self._promotion(ledger, exhausted=False), self._unfilled(ledger)
         if promotion is None and bracket is not None:
-            evaluation = _started(self.sampler, bracket, self.brackets, history, rng)
+            lowest = self.brackets[bracket].rungs[0].n_resources
+            evaluation = _started(self.sampler, bracket, self.brackets, history, rng, trusted=lowest)
             if evaluation is not None:
                 return evaluation
             promotion = self._promotion(ledger, exhausted=True)
