@@ -11,6 +11,7 @@ import logging
 import numbers
 import time
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -60,9 +61,19 @@ class Growing:
     spool: Spool
     groups: Any
     """For samples of rows that keep groups together."""
-    classes: NDArray[Any] | None
-    """All labels of y, for `partial_fit`; None for anything but a classifier."""
+    classes: NDArray[Any] | tuple[NDArray[Any], ...] | None
+    """All labels of y, for `partial_fit`, of several targets one array for each; None for anything but a classifier."""
     entropy: int
+
+    def resume(self, task: Task) -> tuple[Any, int]:
+        """The model that was kept, and its units of resource; (None, 0) where there is none that can be read."""
+        if not self.growth.resumes:
+            return None, 0
+        try:
+            return self.spool.load(task.number, task.fold)
+        except Exception as error:  # noqa: BLE001 - whatever the model's own unpickling raises
+            self._warn(task, error)
+            return None, 0
 
     def pause(self, task: Task, model: Any) -> None:
         """Keep a model that may go on; drop what was kept of one that will not.
@@ -76,8 +87,17 @@ class Growing:
                 self.spool.save(task.number, task.fold, model, task.n_resources)
                 return
         except Exception as error:  # noqa: BLE001 - whatever the model's own pickling raises
-            _logger.debug("trial %d, fold %d: the model was not kept: %r", task.number, task.fold, error)
+            self._warn(task, error)
         self.spool.discard(task.number, task.fold)
+
+    def _warn(self, task: Task, error: Exception) -> None:
+        _logger.debug("trial %d, fold %d: the model was not kept: %r", task.number, task.fold, error)
+        warnings.warn(
+            "A paused model could not be stored and read again, so it is trained anew if it is promoted, beyond what "
+            f"plan() says; see that it can be pickled, and that there is room for it. {type(error).__name__}: {error}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +169,7 @@ class Evaluator:
         seed = (growing.entropy, task.fold)
         rows = growing.growth.rows(train, self.y, growing.groups, n_resources=task.n_resources, seed=seed)
         fit_params = check_method_params(self.X, params=self.fit_params, indices=rows)
-        model, trained = growing.spool.load(task.number, task.fold) if growing.growth.resumes else (None, 0)
+        model, trained = growing.resume(task)
         if model is None or trained >= task.n_resources:  # kept by a run of this job that was lost or is left over
             model, trained = clone(self.estimator).set_params(**clone(task.params, safe=False)), 0
         X_train, y_train = safe_split(model, self.X, self.y, rows)

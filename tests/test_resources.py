@@ -5,14 +5,17 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import threading
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
 from scipy import sparse
+from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin, clone
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.compose import make_column_transformer
@@ -46,6 +49,7 @@ from sklearn.linear_model import (
 from sklearn.metrics import check_scoring
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import StratifiedKFold
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -247,6 +251,50 @@ def test_a_fold_without_some_class_knows_it_all_the_same():
     X, y = IRIS
     model = grow(PartialFit(max_resources=9), SGDClassifier(random_state=0), X[:100], y[:100], [1], classes=[0, 1, 2])
     assert list(model.classes_) == [0, 1, 2]
+
+
+class Passing(Recorder):
+    """Takes whatever it hands on."""
+
+    def partial_fit(self, X, y=None, **params):
+        return super().partial_fit(X, y, **params)
+
+
+def test_who_takes_any_argument_is_told_the_labels():
+    X, y = np.arange(4.0)[:, None], np.array([0, 1, 0, 1])
+    model = grow(PartialFit(max_resources=9), Passing(), X, y, [1, 3], classes=np.array([0, 1, 2]))
+    assert [call.get("classes", np.array([])).tolist() for call in model.calls_] == [[0, 1, 2], [], []]
+
+
+def test_several_targets_grow_as_each_of_them_does():
+    """Also where a fold lacks a label of one of them."""
+    X, y = IRIS
+    Y = np.column_stack([y, y == 2])[:100]
+    classes = (np.arange(3), np.arange(2))
+    model = MultiOutputClassifier(SGDClassifier(random_state=0))
+    both = grow(PartialFit(max_resources=9), model, X[:100], Y, [1, 3], classes=classes)
+    for column, labels in enumerate(classes):
+        one = grow(
+            PartialFit(max_resources=9), SGDClassifier(random_state=0), X[:100], Y[:, column], [1, 3], classes=labels
+        )
+        assert np.array_equal(both.estimators_[column].coef_, one.coef_)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "make"),
+    [
+        (MLPClassifier(hidden_layer_sizes=(4,), random_state=0), "alpha", np.asarray),
+        (MLPClassifier(hidden_layer_sizes=(4,), random_state=0), "alpha", np.ndarray.tolist),
+        (MultiOutputClassifier(SGDClassifier(random_state=0)), "estimator__alpha", np.asarray),
+    ],
+)
+def test_a_search_makes_passes_over_a_multilabel_indicator(model, name, make):
+    X, y = IRIS
+    Y = np.eye(3, dtype=int)[y]
+    search = HyperbandSearchCV(
+        model, {name: [1e-4, 1e-2]}, resource="partial_fit", max_resources=3, cv=3, error_score="raise"
+    ).fit(X, make(Y))
+    assert search.best_estimator_.predict(X).shape == Y.shape
 
 
 def test_balanced_weights_in_partial_fit_are_the_classes_inverse_frequencies():
@@ -725,6 +773,33 @@ def test_amounts_given_are_taken():
 
 
 @pytest.mark.parametrize(
+    ("estimator", "categories", "resource"),
+    [
+        (MLPClassifier(), {"early_stopping": [False, True]}, "max_iter"),
+        (MLPClassifier(), {"early_stopping": [False], "solver": ["adam", "sgd"]}, "partial_fit"),
+        (
+            make_pipeline(PCA(), MLPClassifier()),
+            {"mlpclassifier__solver": ["adam", "lbfgs"]},
+            "mlpclassifier__max_iter",
+        ),
+        (make_pipeline(PCA(), MLPClassifier()), {"pca__svd_solver": ["full", "lbfgs"]}, "partial_fit"),
+        (SGDClassifier(), {"class_weight": ["balanced", None]}, "partial_fit"),
+        (OneVsRestClassifier(SGDClassifier()), {"estimator__class_weight": [None, "balanced"]}, "n_samples"),
+        (OneVsRestClassifier(SGDClassifier(class_weight="balanced")), {}, "n_samples"),
+    ],
+)
+def test_passes_must_suit_all_that_is_searched(estimator, categories, resource):
+    """Else most trials of the search would fail, for all fits of that value do."""
+    arguments = {"searched_names": list(categories), "categories": categories}
+    assert resolve(estimator, **arguments).growth.resource == resource
+    if resource == "partial_fit":
+        return
+    with pytest.raises(ValueError, match=r"class_weight='balanced'|early_stopping=True|solver='lbfgs'") as error:
+        resolve(estimator, "partial_fit", **arguments)
+    assert f"use resource='{resource}'" in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("estimator", "arguments", "message"),
     [
         (
@@ -805,6 +880,54 @@ def test_a_save_that_fails_keeps_the_earlier_model(tmp_path):
         spool.save(0, 0, (i for i in range(3)), 3)
     assert spool.load(0, 0) == ("model", 1)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+class _NoWayBack(Exception):  # noqa: N818
+    """Pickles, and cannot be read again: a classic mistake."""
+
+    def __init__(self, a, b):
+        super().__init__(a)
+
+
+class HoldsWhat(SGDClassifier):
+    """Keeps something that cannot be stored and read again."""
+
+    what: Any = None
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        self.held_ = self.what()
+        return super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
+
+
+class HoldsLock(HoldsWhat):
+    what = staticmethod(threading.Lock)
+
+
+class HoldsNoWayBack(HoldsWhat):
+    what = staticmethod(lambda: _NoWayBack(1, 2))
+
+
+@pytest.mark.parametrize("model", [HoldsLock(random_state=0), HoldsNoWayBack(random_state=0)])
+def test_models_that_cannot_be_kept_are_trained_anew_and_it_is_said(model):
+    settings = {"cv": 3, "max_resources": 9, "random_state": 0, "sampler": "random", "error_score": "raise"}
+    plain = HyperbandSearchCV(SGDClassifier(random_state=0), {"alpha": loguniform(1e-5, 1)}, **settings).fit(*IRIS)
+    with pytest.warns(RuntimeWarning, match="could not be stored and read again, so it is trained anew"):
+        search = HyperbandSearchCV(model, {"alpha": loguniform(1e-5, 1)}, **settings).fit(*IRIS)
+    for column in ("split0_test_score", "mean_test_score", "n_resources"):
+        assert np.array_equal(search.cv_results_[column], plain.cv_results_[column], equal_nan=True)
+
+
+def test_a_search_that_ends_before_its_first_fit_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+
+    def begin_search(*_: Any) -> None:
+        assert len(list(tmp_path.iterdir())) == 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sksearch._sklearn.SearchTasks.begin_search", begin_search)
+    with pytest.raises(KeyboardInterrupt):
+        HyperbandSearchCV(SGDClassifier(), {"alpha": loguniform(1e-5, 1)}, cv=3).fit(*IRIS)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_process_finds_models_with_functions_of_its_script():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -160,7 +160,8 @@ class SearchCV(BaseSearchCV):
             callbacks=callbacks,
         )
         plan = self._plan(problem)
-        history = self._search(problem, plan, tasks)
+        with nullcontext() if plan.growing is None else plan.growing.spool:
+            history = self._search(problem, plan, tasks)
         self._conclude(problem, plan, history, tasks)
         return self
 
@@ -204,9 +205,6 @@ class SearchCV(BaseSearchCV):
         except KeyboardInterrupt:
             self._keep_interrupted(problem, plan, history)
             raise
-        finally:
-            if plan.growing is not None:
-                plan.growing.spool.close()
         tasks.end_search()
         return history
 

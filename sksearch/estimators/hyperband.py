@@ -256,7 +256,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         list of dicts
             With `bracket`, `rung`, `n_trials` and `n_resources`, ready for `pandas.DataFrame`. With
             `schedule="async"` the trials of a rung are the most it may get; where early rungs mislead
-            a later one may get more, and the units of resource in all never exceed those of the plan.
+            a later one may get more, and the units of resource in all never exceed those of the plan,
+            but for models that cannot be pickled: promoted, they are trained anew, with a warning.
 
         Raises
         ------
@@ -295,15 +296,16 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         n_candidates = sum(bracket.rungs[0].n_trials for bracket in brackets)
         sampler = self._sampler(space, problem, n_candidates)
         scheduler = (AshaScheduler if self.schedule == "async" else HyperbandScheduler)(sampler, brackets)
-        spool = Spool()
         entropy = seed_of(self.random_state)
         self.resource_ = resolved.growth.resource
         self.min_resources_, self.max_resources_ = resolved.min_resources, resolved.max_resources
         self.brackets_ = _table(brackets)
         self.n_resources_ = sorted({row["n_resources"] for row in self.brackets_})
+        delivery = self._delivery(problem, self.random_state)
+        spool = Spool()  # closed by the one who gets the plan
         return Plan(
             scheduler=scheduler,
-            delivery=self._delivery(problem, self.random_state),
+            delivery=delivery,
             entropy=entropy,
             n_candidates=n_candidates,
             n_fits=plan(brackets).n_evaluations * problem.n_splits,
@@ -321,10 +323,15 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         )
 
     def _classes(self, y: Any) -> Any:
-        """All labels, for a classifier with one target; None otherwise."""
+        """All labels, for a classifier: an array, or a tuple of one array for each of several targets; else None."""
         if y is None or not is_classifier(self.estimator):
             return None
-        return np.unique(np.asarray(y)) if type_of_target(y) in ("binary", "multiclass") else None
+        kind = type_of_target(y)
+        if kind in ("binary", "multiclass"):
+            return np.unique(np.asarray(y))
+        if kind == "multilabel-indicator":
+            return (np.array([0, 1]),) * (y.shape[1] if hasattr(y, "shape") else len(y[0]))
+        return tuple(map(np.unique, np.asarray(y).T)) if kind == "multiclass-multioutput" else None
 
     def _resolve(
         self, space: Space, splits: Sequence[Any], n_splits: int, classes: Any, fit_params: Collection[str] = ()
@@ -339,8 +346,9 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             searched_names={name for branch in space.branches for name in branch},
             n_rows=max((_n_rows(train) for train, _ in splits), default=None),
             n_splits=n_splits,
-            n_classes=None if classes is None else len(classes),
+            n_classes=None if classes is None or isinstance(classes, tuple) else len(classes),
             fit_params=fit_params,
+            categories=space.categories(),
         )
 
     def _brackets(self, resolved: Resolved) -> tuple[Bracket, ...]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.cluster import Birch
 
+from sksearch.nets import is_net
 from sksearch.resources.boosters import Boosting, library_of, rounds_parameter
 from sksearch.resources.laststep import growing_part, names_at_last
 from sksearch.resources.passes import PartialFit
@@ -52,6 +53,7 @@ def resolve_resource(
     n_splits: int,
     n_classes: int | None,
     fit_params: Collection[str] = (),
+    categories: Mapping[str, Collection[Any]] | None = None,
 ) -> Resolved:
     """Say what grows, from how much to how much.
 
@@ -81,6 +83,8 @@ def resolve_resource(
         Number of labels; None for anything but a classifier with one target.
     fit_params : collection of str
         Names of what `fit` gets besides the data.
+    categories : mapping of str to collection, default=None
+        Values of those searched parameters that have no order: `partial_fit` must suit all of them.
 
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> resolved = resolve_resource(
@@ -97,7 +101,7 @@ def resolve_resource(
     """
     prefix, model = growing_part(estimator)
     if resource == "auto":
-        resource = _choose(prefix, model, searched_names, n_classes)
+        resource = _choose(prefix, model, searched_names, n_classes, categories or {})
     library = library_of(model)
     rounds: set[str] = set() if library is None else {f"{prefix}{name}" for name in library.rounds}
     for name in sorted((rounds if resource in rounds else {resource}) & set(searched_names)):
@@ -109,7 +113,8 @@ def resolve_resource(
         largest = _most_rows(largest, n_rows)
         growth: Growth = Samples(n_rows=n_rows or largest, stratify=is_classifier(estimator))
     elif resource == "partial_fit":
-        _check_partial_fit(model)
+        if refusal := _refusal(prefix, model, categories or {}):
+            raise ValueError(refusal)
         _check_fit_params(prefix, model, names_at_last(estimator, fit_params))
         largest = PASSES if largest is None else largest
         # A pickled Birch has copies of the arrays that its tree shares, and goes on wrongly.
@@ -134,13 +139,18 @@ def resolve_resource(
     return Resolved(growth, smallest, largest)
 
 
-def _choose(prefix: str, model: Any, searched_names: Collection[str], n_classes: int | None) -> str:
+def _choose(
+    prefix: str,
+    model: Any,
+    searched_names: Collection[str],
+    n_classes: int | None,
+    categories: Mapping[str, Collection[Any]],
+) -> str:
     """The resource for "auto"; `partial_fit` of a classifier is told the labels, so there must be one list of them."""
     steps = prefix.split("__")[:-1]
     if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
         return "n_samples"  # the last step itself is searched: only rows suit every choice
-    has_passes = hasattr(model, "partial_fit") and not _stops_itself(model)
-    if has_passes and (n_classes is not None or not is_classifier(model)):
+    if _refusal(prefix, model, categories) is None and (n_classes is not None or not is_classifier(model)):
         return "partial_fit"
     size = size_parameter(model)
     if size is not None and f"{prefix}{size}" not in searched_names and _is_count(model.get_params()[size]):
@@ -151,18 +161,46 @@ def _choose(prefix: str, model: Any, searched_names: Collection[str], n_classes:
     return "n_samples"
 
 
-def _check_partial_fit(model: Any) -> None:
+def _refusal(prefix: str, model: Any, categories: Mapping[str, Collection[Any]]) -> str | None:
+    """Why not to use `partial_fit`, as an error says it; None where nothing that the search sets speaks against it."""
+    refusal = _own_refusal(model)
+    if refusal is not None or is_net(model):
+        return refusal
+    own = model.get_params()
+    for name, values in categories.items():
+        parameter = name.removeprefix(prefix)
+        if not name.startswith(prefix) or parameter not in own:
+            continue
+        for value in values:
+            if _own_refusal(clone(model).set_params(**{parameter: clone(value, safe=False)})) is not None:
+                return (
+                    f"resource='partial_fit' does not suit {name}={value!r}, which is searched: "
+                    f"{type(model).__name__} cannot make single passes then; take it out of the search space, or use "
+                    f"resource={_other_resource(prefix, model)!r}."
+                )
+    return None
+
+
+def _own_refusal(model: Any) -> str | None:
+    """The same for a model as it is set."""
     name = type(model).__name__
     if not hasattr(model, "partial_fit"):
-        raise ValueError(
+        return (
             f"resource='partial_fit' needs an estimator with partial_fit, {name} has none as it is set; "
             "use resource='n_samples' or the name of an integer parameter."
         )
     if _stops_itself(model):
-        raise ValueError(
+        return (
             f"resource='partial_fit' needs early_stopping=False, {name} refuses partial_fit otherwise; "
             "set it to False or use resource='max_iter'."
         )
+    for parameter, value in model.get_params().items() if hasattr(model, "get_params") else ():
+        if parameter.endswith("__class_weight") and isinstance(value, str):
+            return (
+                f"resource='partial_fit' cannot have {parameter}={value!r} within {name}: partial_fit does not see all "
+                "labels at once; set the weights as a dict or use resource='n_samples'."
+            )
+    return None
 
 
 def _check_fit_params(prefix: str, model: Any, names: Collection[str]) -> None:
@@ -170,13 +208,17 @@ def _check_fit_params(prefix: str, model: Any, names: Collection[str]) -> None:
     accepted = inspect.signature(model.partial_fit).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
         return
-    size = size_parameter(model)
-    other = "n_samples" if size is None else f"{prefix}{size}"
     for name in sorted(set(names) - set(accepted)):
         raise ValueError(
             f"resource='partial_fit' has no place for the fit parameter {name!r}: {type(model).__name__}.partial_fit "
-            f"takes {', '.join(accepted)}; leave it out, or use resource={other!r}."
+            f"takes {', '.join(accepted)}; leave it out, or use resource={_other_resource(prefix, model)!r}."
         )
+
+
+def _other_resource(prefix: str, model: Any) -> str:
+    """What to name in place of `partial_fit`."""
+    size = size_parameter(model)
+    return "n_samples" if size is None else f"{prefix}{size}"
 
 
 def _stops_itself(model: Any) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import indexable
 
@@ -44,10 +45,10 @@ class PartialFit:
         per_row, others = _split_by_row(caught.fit_params, _n_rows(caught.X))
         X, y, *arrays = indexable(caught.X, caught.y, *per_row.values())
         per_row = dict(zip(per_row, arrays, strict=True))
-        takes_classes = fold.classes is not None and "classes" in inspect.signature(model.partial_fit).parameters
+        labels_first = _labels_first(model, fold.classes)
         with _BalancedAsWeights(model, caught.y):
             for number in range(trained, n_resources):
-                first = {"classes": fold.classes} if takes_classes and number == 0 else {}
+                first = labels_first if number == 0 else {}
                 rows, labels, weights = _shuffled(X, y, per_row, np.random.default_rng((*fold.seed, number)))
                 known = {**first, **others, **weights}
                 _ = model.partial_fit(rows, **known) if fold.y is None else model.partial_fit(rows, labels, **known)
@@ -56,6 +57,21 @@ class PartialFit:
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
         """All rows."""
         return train
+
+
+def _labels_first(model: Any, classes: Any) -> dict[str, Any]:
+    """What the first call of `partial_fit` gets besides the data: all labels, where it has a place for them.
+
+    A tuple has the labels of several targets. `MultiOutputClassifier` takes them as a list; others that take several
+    targets, neural networks, know only yes and no (a multilabel indicator), and are told the numbers of the labels.
+    """
+    accepted = inspect.signature(model.partial_fit).parameters.values()
+    has_place = any(parameter.name == "classes" or parameter.kind is parameter.VAR_KEYWORD for parameter in accepted)
+    if classes is None or not has_place:
+        return {}
+    if isinstance(classes, tuple):
+        classes = list(classes) if isinstance(model, MultiOutputClassifier) else np.arange(len(classes))
+    return {"classes": classes}
 
 
 def _n_rows(X: Any) -> int:

@@ -23,7 +23,7 @@ class Fold(NamedTuple):
     seed: Seed
     """Seeds every draw; the same for all rungs of a trial and fold."""
     classes: Any = None
-    """All labels, for a classifier that grows by `partial_fit`."""
+    """All labels, for a classifier that grows by `partial_fit`; of several targets a tuple, one array for each."""
 
 
 @runtime_checkable

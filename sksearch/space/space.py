@@ -92,6 +92,19 @@ class Space:
         self.level_units = tuple(dimension.level_units() for dimension in dimensions)
         self.size = self._count()
 
+    def categories(self) -> dict[str, list[Any]]:
+        """Values of the parameters without an order, by name, those of all branches together.
+
+        >>> Space.parse({"loss": ["hinge", "huber"], "C": [1, 2]}, argument="param_grid").categories()
+        {'loss': ['hinge', 'huber']}
+        """
+        found: dict[str, list[Any]] = {}
+        for branch in self.branches:
+            for name, dimension in branch.items():
+                if isinstance(dimension, Levels) and not dimension.ordered:
+                    found.setdefault(name, []).extend(dimension.values)
+        return found
+
     @classmethod
     def parse(cls, spaces: Any, *, argument: str, tuple_is_range: bool = False) -> Space:
         """The space that a user's dict, or list of dicts, describes.
