@@ -1,11 +1,14 @@
 """Where paused models wait: a folder with one file per trial and fold.
 
-Workers of other processes save and load by themselves; only the folder's name travels between them.
+Workers of other processes save and load by themselves; only the folder's name travels between them. What a model keeps
+of its training fold lies in a file of its own: models that keep the same share it by hard links.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import os
 import pickle
 import tempfile
@@ -21,6 +24,10 @@ try:  # a requirement of joblib since 1.6
     import cloudpickle
 except ImportError:  # until then joblib carried its own copy
     from joblib.externals import cloudpickle
+
+
+KEPT_FOLD = "_kept_fold"
+"""Attribute of a model: what the steps before it made of its training fold, large and often equal for many trials."""
 
 
 class _ByName(pickle.Pickler):
@@ -78,22 +85,49 @@ class Spool:
             descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
         except FileNotFoundError:
             return
+        attributes = getattr(model, "__dict__", {})
+        kept = attributes.pop(KEPT_FOLD, None)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 _dump((trained, model), file)
             with contextlib.suppress(FileNotFoundError):
+                if kept is None:
+                    path.with_suffix(".fold").unlink(missing_ok=True)
+                else:
+                    self._share(kept, Path(f"{name}.fold"), path.with_suffix(".fold"))
                 Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
+            Path(f"{name}.fold").unlink(missing_ok=True)
             raise
+        finally:
+            if kept is not None:
+                attributes[KEPT_FOLD] = kept
+
+    def _share(self, kept: Any, part: Path, path: Path) -> None:
+        """Have `path` hold `kept`, by way of `part`: as another name of a file with this content if there is one."""
+        content = io.BytesIO()
+        _dump(kept, content)
+        shared = Path(self.folder) / f"{hashlib.blake2b(content.getbuffer(), digest_size=16).hexdigest()}.shared"
+        try:
+            part.hardlink_to(shared)
+        except OSError:  # the first one, or a file system without links
+            part.write_bytes(content.getbuffer())
+            with contextlib.suppress(OSError):
+                shared.hardlink_to(part)
+        part.replace(path)
+        part.unlink(missing_ok=True)  # if both were the same file already, replacing does nothing
 
     def load(self, trial: int, fold: int) -> tuple[Any, int]:
         """The model kept for a fold of a trial, and its units of resource; (None, 0) if there is none."""
         try:
-            with self._path(trial, fold).open("rb") as file:
+            path = self._path(trial, fold)
+            with path.open("rb") as file:
                 trained, model = pickle.load(file)  # noqa: S301 - written by this search, in its own folder
         except FileNotFoundError:
             return None, 0
+        with contextlib.suppress(FileNotFoundError), path.with_suffix(".fold").open("rb") as file:
+            setattr(model, KEPT_FOLD, pickle.load(file))  # noqa: S301 - as above
         return model, trained
 
     def discard(self, trial: int, fold: int) -> None:
@@ -101,8 +135,14 @@ class Spool:
 
         On Windows a file that is still being read stays; it goes with the folder.
         """
+        path = self._path(trial, fold)
         with contextlib.suppress(FileNotFoundError, PermissionError):
-            self._path(trial, fold).unlink()
+            path.unlink()
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            path.with_suffix(".fold").unlink()
+            for shared in Path(self.folder).glob("*.shared"):
+                if shared.stat().st_nlink == 1:  # nobody has it any more
+                    shared.unlink()
 
     def close(self) -> None:
         """Remove the folder and all models; closing twice is harmless."""

@@ -6,7 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ from sksearch.resources import (
     WarmStart,
     resolve_resource,
 )
+from sksearch.samplers.random import RandomSampler
+from sksearch.space import Space
 from sksearch.spool import Spool
 from sksearch.trials import Evaluation, Job, Trial
 
@@ -928,6 +930,94 @@ def test_a_search_that_ends_before_its_first_fit_leaves_no_folder(tmp_path, monk
     with pytest.raises(KeyboardInterrupt):
         HyperbandSearchCV(SGDClassifier(), {"alpha": loguniform(1e-5, 1)}, cv=3).fit(*IRIS)
     assert list(tmp_path.iterdir()) == []
+
+
+class Model:
+    """With what the steps before it made of its fold."""
+
+    def __init__(self, name: str, kept: Any = None) -> None:
+        self.name = name
+        if kept is not None:
+            self._kept_fold = kept
+
+
+def occupied(folder: Path) -> int:
+    """Bytes on the disk: names of one file count once."""
+    files = {}
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # a worker has just renamed it
+            files[path.stat().st_ino] = path.stat().st_size
+    return sum(files.values())
+
+
+def test_models_share_what_they_keep_of_their_fold(tmp_path):
+    spool, X = Spool(folder=str(tmp_path)), np.random.default_rng(0).random((1000, 10))
+    kept = {"X": X, "y": list("ab"), "fit_params": {}}
+    for trial in range(5):
+        for amount in (1, 3):
+            model = Model(f"of trial {trial}", kept={**kept, "X": X.copy()})
+            spool.save(trial, 0, model, amount)
+            assert model._kept_fold["X"].shape == X.shape
+    assert X.nbytes < occupied(tmp_path) < X.nbytes + 10_000
+    spool.save(5, 0, Model("with another fold", kept={**kept, "X": X + 1.0}), 1)
+    spool.save(6, 0, Model("of its own"), 1)
+    assert 2 * X.nbytes < occupied(tmp_path) < 2 * X.nbytes + 10_000
+    for trial in range(5):
+        model, trained = spool.load(trial, 0)
+        assert (model.name, trained) == (f"of trial {trial}", 3)
+        assert np.array_equal(model._kept_fold["X"], X)
+        assert model._kept_fold["y"] == ["a", "b"]
+        spool.discard(trial, 0)
+    assert np.array_equal(spool.load(5, 0)[0]._kept_fold["X"], X + 1.0)
+    assert not hasattr(spool.load(6, 0)[0], "_kept_fold")
+    assert X.nbytes < occupied(tmp_path) < X.nbytes + 10_000
+    spool.save(5, 0, Model("with nothing any more"), 3)
+    assert not hasattr(spool.load(5, 0)[0], "_kept_fold")
+    for trial in (5, 6):
+        spool.discard(trial, 0)
+    spool.save(7, 0, Model("the last", kept=kept), 1)
+    spool.discard(7, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_hard_links_every_model_has_its_own(tmp_path, monkeypatch):
+    def refuse(*_: Any) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    spool, X = Spool(folder=str(tmp_path)), np.arange(1000.0)
+    for trial in range(2):
+        spool.save(trial, 0, Model("model", kept={"X": X}), 1)
+        assert np.array_equal(spool.load(trial, 0)[0]._kept_fold["X"], X)
+    assert 2 * X.nbytes < occupied(tmp_path) < 2 * X.nbytes + 10_000
+    for trial in range(2):
+        spool.discard(trial, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_search_keeps_the_fold_of_a_pipeline_once(tmp_path, monkeypatch, n_jobs):
+    """PCA transforms otherwise than it fits and transforms: each of 143 models kept a copy of the rows."""
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    X = np.random.default_rng(0).normal(size=(400, 30))
+    most = 0
+
+    class Watch(RandomSampler):
+        def suggest(self, history, rng):
+            nonlocal most
+            folders = [folder for folder in tmp_path.glob("sksearch-*") if any(folder.glob("trial-*"))]
+            most = max([most, *map(occupied, folders)])
+            return super().suggest(history, rng)
+
+    space = {"sgdclassifier__alpha": loguniform(1e-5, 10)}
+    sampler = Watch(Space.parse(space, argument="param_distributions"), [])
+    pipeline = make_pipeline(PCA(29, svd_solver="full"), SGDClassifier(random_state=0))
+    HyperbandSearchCV(pipeline, space, cv=3, sampler=sampler, max_resources=9, n_jobs=n_jobs, random_state=0).fit(
+        X, X[:, 0] > 0
+    )
+    # two thirds of the rows in each of three folds, twice if two workers write them at one time, and PCA's components
+    assert 2 * X.nbytes * 29 / 30 < most < 2 * n_jobs * X.nbytes + 17 * 3 * 12_000
+    assert list(tmp_path.glob("sksearch-*")) == []
 
 
 def test_another_process_finds_models_with_functions_of_its_script():

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from sksearch.resources.protocol import Fold
+from sksearch.spool import KEPT_FOLD
 
 
 def growing_part(estimator: Any) -> tuple[str, Any]:
@@ -60,15 +61,15 @@ def enter(estimator: Any, fold: Fold, *, trained: int, pause: bool) -> tuple[Any
     if not isinstance(estimator, Pipeline):
         return model, fold
     if trained:
-        kept = estimator.__dict__.get("_kept_fold")
+        kept = estimator.__dict__.get(KEPT_FOLD)
         caught = _catch(_frozen(estimator), fold) if kept is None else fold._replace(**kept)
         if not pause:
-            estimator.__dict__.pop("_kept_fold", None)
+            estimator.__dict__.pop(KEPT_FOLD, None)
         return model, caught
     caught = _catch(estimator, fold)
     if pause and not _repeats(_frozen(estimator), fold, caught):
         # not a parameter, so clone leaves it behind
-        estimator.__dict__["_kept_fold"] = {name: getattr(caught, name) for name in ("X", "y", "fit_params")}
+        estimator.__dict__[KEPT_FOLD] = {name: getattr(caught, name) for name in ("X", "y", "fit_params")}
     return model, caught
 
 
