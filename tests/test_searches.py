@@ -677,6 +677,12 @@ REFUSED: list[tuple[Any, str]] = [
         "max_resources",
     ),
     (lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_steps", sampler="grid"), "sampler"),
+    (
+        lambda: HyperbandSearchCV(
+            NeverFitted(), {"a": uniform()}, resource="n_steps", sampler=Choosy(), initial_params=[{"a": 0.5}]
+        ),
+        "no effect with sampler=",
+    ),
     (lambda: GridSearchCV(NeverFitted(), {"aa": [1]}), "'aa'"),
     (lambda: GridSearchCV(NeverFitted(), {"a": []}), "'a'"),
     (lambda: RandomizedSearchCV(NeverFitted(), {"aa": uniform()}), "'aa'"),

@@ -25,7 +25,7 @@ from sksearch.schedulers.brackets import Bracket, asynchronous_brackets, plan, s
 from sksearch.schedulers.hyperband import AshaScheduler, HyperbandScheduler
 from sksearch.space import Space
 from sksearch.spool import Spool
-from sksearch.trials import Evaluation, History, Outcome
+from sksearch.trials import Evaluation, History, Outcome, Params
 
 
 class HyperbandSearchCV(AdaptiveSearchCV):
@@ -65,13 +65,14 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         "async" promotes a trial as soon as it is among the best of its rung so far (ASHA), so that no
         worker waits for a rung to fill; the first trials go to the top whatever their scores are,
         and where early scores turn out not to predict late ones new trials start with more resource
-        (see Notes). "hyperband" runs the published synchronous brackets.
+        (see Notes). "hyperband" runs the published synchronous brackets, from `min_resources` up (the
+        published tables have 1); a bracket's new trials are chosen by scores of at least its lowest amount.
     brackets : int or 'auto', default='auto'
         Number of brackets, the most aggressive first: "auto" is one for "async", all for "hyperband".
     n_candidates : int or 'auto', default='auto'
         Number of trials. "auto": as many as the published brackets start. `plan()` shows the cost.
     sampler : {'bayes', 'random'} or Sampler, default='bayes'
-        Where new trials come from.
+        Where new trials come from. A Sampler object decides by itself which parameters come first.
     scoring : str, callable, list, tuple or dict, default=None
         As in scikit-learn's GridSearchCV. With several metrics the one that `refit` names decides
         promotions, otherwise the first.
@@ -115,7 +116,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     best_estimator_ : estimator
         Fitted with the best parameters and `max_resources` on all data, if `refit`.
     best_score_ : float
-        Mean cross-validated score of the best trial among those with the highest resource.
+        Mean cross-validated score of the best trial among those with the highest resource, or at the
+        top of their bracket: with amounts that are no powers of `factor` some brackets end a little lower.
     best_params_ : dict
         Its parameters.
     best_index_ : int
@@ -150,7 +152,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     scores have a correlation below 0.5 (shrunk towards 0.7) with those of the highest rung that four of
     its trials have reached. The units of resource spent are never more than `plan` says. The model is
     trained on the last score of every trial, whatever its rung, as in Salinas et al. (2023), but for
-    scores in rungs that are skipped.
+    scores in rungs that are skipped; in the published brackets, but for amounts below the bracket's lowest.
 
     References
     ----------
@@ -361,11 +363,19 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             n_candidates=None if isinstance(self.n_candidates, str) else int(self.n_candidates),
         )
 
+    def _start(self, space: Space, estimator: Any) -> list[Params]:
+        if self.initial_params and not isinstance(self.sampler, str):
+            raise ValueError(
+                f"initial_params={self.initial_params!r} has no effect with sampler={self.sampler!r}; give them to the "
+                "sampler, or use sampler='bayes' or 'random'."
+            )
+        return super()._start(space, estimator)
+
     def _sampler(self, space: Space, problem: Problem, n_candidates: int) -> Sampler:
+        start = self._start(space, problem.estimator)
         if not isinstance(self.sampler, str):
             sampler: Sampler = self.sampler
             return sampler
-        start = self._start(space, problem.estimator)
         if self.sampler == "random":
             return RandomSampler(space, start)
         return BayesSampler(space, n_trials=n_candidates, initial_params=start, n_workers=problem.n_workers)

@@ -2,9 +2,10 @@
 
     python docs/benchmarks/fidelity/paused.py [--n-jobs 2] [--trees 81] [--rows 1797]
 
-Random forests on digits, grown by `n_estimators`, 5 folds. The temporary folder is looked at every 20 ms; "all models"
-is what would be there if none was dropped before the end: the files ever written, at their largest. Memory is the
-largest resident set of the main process and of any worker, each started anew.
+Random forests on digits, grown by `n_estimators`, 5 folds; and passes of a linear model over what PCA makes of a fold,
+which is kept with the model. The temporary folder is looked at every 20 ms; "all models" is what would be there if none
+was dropped before the end, and nothing was shared: the files ever written, at their largest. Memory is the largest
+resident set of the main process and of any worker, each started anew.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ import threading
 from pathlib import Path
 
 from joblib.externals.loky import get_reusable_executor
+from scipy.stats import loguniform
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import SGDClassifier
+from sklearn.pipeline import make_pipeline
 
 from sksearch import HyperbandSearchCV, RandomizedSearchCV
 
@@ -32,6 +37,7 @@ SPACE = {
 
 
 RANDOM = "RandomizedSearchCV"
+PIPELINE = "async, after PCA"
 
 
 class Watch(threading.Thread):
@@ -46,14 +52,16 @@ class Watch(threading.Thread):
     def run(self) -> None:
         """See Thread."""
         while not self._over.wait(0.02):
-            sizes = {}
-            for path in self._folder.rglob("trial-*.pkl"):
+            files = {}
+            for path in self._folder.rglob("trial-*"):
                 try:
-                    sizes[path.name] = path.stat().st_size
+                    files[path.name] = path.stat()
                 except FileNotFoundError:
                     continue
-            self.ever.update({name: max(size, self.ever.get(name, 0)) for name, size in sizes.items()})
-            self.most, self.most_bytes = max(self.most, len(sizes)), max(self.most_bytes, sum(sizes.values()))
+            for name, file in files.items():
+                self.ever[name] = max(file.st_size, self.ever.get(name, 0))
+            self.most = max(self.most, sum(name.endswith(".pkl") for name in files))
+            self.most_bytes = max(self.most_bytes, sum({file.st_ino: file.st_size for file in files.values()}.values()))
 
     def stop(self) -> None:
         """End the thread."""
@@ -72,6 +80,10 @@ def one(schedule: str, n_jobs: int, n_trees: int, n_rows: int) -> None:
         watch.start()
         if schedule == RANDOM:
             search = RandomizedSearchCV(forest, SPACE, n_iter=15, n_jobs=n_jobs, random_state=0).fit(X, y)
+        elif schedule == PIPELINE:
+            pipeline = make_pipeline(PCA(60, svd_solver="full"), SGDClassifier(random_state=0))
+            alphas = {"sgdclassifier__alpha": loguniform(1e-6, 10)}
+            search = HyperbandSearchCV(pipeline, alphas, prune_folds=False, n_jobs=n_jobs, random_state=0).fit(X, y)
         else:
             search = HyperbandSearchCV(
                 forest,
@@ -84,11 +96,12 @@ def one(schedule: str, n_jobs: int, n_trees: int, n_rows: int) -> None:
                 random_state=0,
             ).fit(X, y)
         watch.stop()
-        left = sum(1 for _ in Path(folder).rglob("trial-*.pkl"))
+        left = sum(1 for _ in Path(folder).rglob("trial-*"))
     get_reusable_executor().shutdown(wait=True)  # only of children that have ended is the memory known
     megabytes = [watch.most_bytes / 1e6, sum(watch.ever.values()) / 1e6]
     memory = [resource.getrusage(who).ru_maxrss / 1e3 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    numbers = [len(search.cv_results_["params"]), len(watch.ever), watch.most, *megabytes, left, *memory]
+    n_models = sum(name.endswith(".pkl") for name in watch.ever)
+    numbers = [len(search.cv_results_["params"]), n_models, watch.most, *megabytes, left, *memory]
     print(f"| {schedule} | " + " | ".join(f"{number:.0f}" for number in numbers) + " |", flush=True)
 
 
@@ -108,7 +121,7 @@ def main() -> None:
         " | MB memory, main process | a worker |"
     )
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
-    for schedule in ("async", "hyperband", RANDOM):
+    for schedule in ("async", "hyperband", PIPELINE, RANDOM):
         command = [sys.executable, __file__, "--schedule", schedule]
         command += ["--n-jobs", str(options.n_jobs), "--trees", str(options.trees), "--rows", str(options.rows)]
         subprocess.run(command, check=True)  # noqa: S603 - this very script
