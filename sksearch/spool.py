@@ -89,11 +89,9 @@ class Spool:
         kept = attributes.pop(KEPT_FOLD, None)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                _dump((trained, model), file)
+                _dump((trained, kept is not None, model), file)
             with contextlib.suppress(FileNotFoundError):
-                if kept is None:
-                    path.with_suffix(".fold").unlink(missing_ok=True)
-                else:
+                if kept is not None:
                     self._share(kept, Path(f"{name}.fold"), path.with_suffix(".fold"))
                 Path(name).replace(path)
         except BaseException:
@@ -123,11 +121,12 @@ class Spool:
         try:
             path = self._path(trial, fold)
             with path.open("rb") as file:
-                trained, model = pickle.load(file)  # noqa: S301 - written by this search, in its own folder
+                trained, has_fold, model = pickle.load(file)  # noqa: S301 - written by this search, in its own folder
+            if has_fold:
+                with path.with_suffix(".fold").open("rb") as file:
+                    setattr(model, KEPT_FOLD, pickle.load(file))  # noqa: S301 - as above
         except FileNotFoundError:
             return None, 0
-        with contextlib.suppress(FileNotFoundError), path.with_suffix(".fold").open("rb") as file:
-            setattr(model, KEPT_FOLD, pickle.load(file))  # noqa: S301 - as above
         return model, trained
 
     def discard(self, trial: int, fold: int) -> None:

@@ -976,6 +976,9 @@ def test_models_share_what_they_keep_of_their_fold(tmp_path):
     for trial in (5, 6):
         spool.discard(trial, 0)
     spool.save(7, 0, Model("the last", kept=kept), 1)
+    (tmp_path / "trial-7-fold-0.fold").unlink()
+    assert spool.load(7, 0) == (None, 0)
+    spool.save(7, 0, Model("the last", kept=kept), 1)
     spool.discard(7, 0)
     assert list(tmp_path.iterdir()) == []
 

@@ -298,7 +298,7 @@ class NegativeLogPosterior:
         weights = inverse @ residual
         gap = inverse - np.multiply.outer(weights, weights)
         prior, prior_gradient = log_prior(theta, d, self.expected_noise)
-        # a copy: NumPy 1.25 rounds logarithms in steps otherwise than in one piece, depending on where the result lies
+        # a copy: NumPy 1.25 rounds the logarithm of an array with gaps by where the result lies in memory
         log_root = float(np.log(np.diagonal(factor).copy()).sum())
         value = 0.5 * float(residual @ weights) + log_root - prior
         pull = gap * slope
