@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("sksearch")
 
+_warned: set[str] = set()
+"""Searches, by the folder of their models, of which this process has said that models are not kept."""
+
 Split: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Row numbers of the training and the test part of a fold."""
 
@@ -87,11 +90,17 @@ class Growing:
                 self.spool.save(task.number, task.fold, model, task.n_resources)
                 return
         except Exception as error:  # noqa: BLE001 - whatever the model's own pickling raises
+            self.spool.discard(task.number, task.fold)
             self._warn(task, error)
+            return
         self.spool.discard(task.number, task.fold)
 
     def _warn(self, task: Task, error: Exception) -> None:
+        """Once a process: warning filters alone would let each fit of a search say it."""
         _logger.debug("trial %d, fold %d: the model was not kept: %r", task.number, task.fold, error)
+        if self.spool.folder in _warned:
+            return
+        _warned.add(self.spool.folder)
         warnings.warn(
             "A paused model could not be stored and read again, so it is trained anew if it is promoted, beyond what "
             f"plan() says; see that it can be pickled, and that there is room for it. {type(error).__name__}: {error}",

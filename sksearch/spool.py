@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import os
 import pickle
 import tempfile
@@ -85,48 +84,62 @@ class Spool:
             descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
         except FileNotFoundError:
             return
+        part = Path(name)
         attributes = getattr(model, "__dict__", {})
         kept = attributes.pop(KEPT_FOLD, None)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 _dump((trained, kept is not None, model), file)
+            if kept is not None:
+                self._share(kept, Path(f"{name}.fold"), path.with_suffix(".fold"))
             with contextlib.suppress(FileNotFoundError):
-                if kept is not None:
-                    self._share(kept, Path(f"{name}.fold"), path.with_suffix(".fold"))
-                Path(name).replace(path)
+                part.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
-            Path(f"{name}.fold").unlink(missing_ok=True)
+            for left in (part, Path(f"{name}.fold"), Path(f"{name}.link")):
+                left.unlink(missing_ok=True)
+            self._drop_unused()
             raise
         finally:
             if kept is not None:
                 attributes[KEPT_FOLD] = kept
 
     def _share(self, kept: Any, part: Path, path: Path) -> None:
-        """Have `path` hold `kept`, by way of `part`: as another name of a file with this content if there is one."""
-        content = io.BytesIO()
-        _dump(kept, content)
-        shared = Path(self.folder) / f"{hashlib.blake2b(content.getbuffer(), digest_size=16).hexdigest()}.shared"
+        """Have `path` hold `kept`, written to `part`: as another name of a file with this content if there is one."""
         try:
-            part.hardlink_to(shared)
-        except OSError:  # the first one, or a file system without links
-            part.write_bytes(content.getbuffer())
-            with contextlib.suppress(OSError):
+            file = part.open("w+b")
+        except FileNotFoundError:  # closed
+            return
+        with file:
+            _dump(kept, file)
+            file.seek(0)
+            content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        shared, link = Path(self.folder) / f"{content}.shared", part.with_suffix(".link")
+        with contextlib.suppress(OSError):  # a file system without links, or closed
+            try:
                 shared.hardlink_to(part)
-        part.replace(path)
-        part.unlink(missing_ok=True)  # if both were the same file already, replacing does nothing
+            except FileExistsError:
+                link.hardlink_to(shared)
+                link.replace(part)
+        with contextlib.suppress(FileNotFoundError):
+            part.replace(path)
+        part.unlink(missing_ok=True)  # replacing a name of the same file leaves both
 
     def load(self, trial: int, fold: int) -> tuple[Any, int]:
         """The model kept for a fold of a trial, and its units of resource; (None, 0) if there is none."""
+        path = self._path(trial, fold)
         try:
-            path = self._path(trial, fold)
-            with path.open("rb") as file:
-                trained, has_fold, model = pickle.load(file)  # noqa: S301 - written by this search, in its own folder
-            if has_fold:
-                with path.with_suffix(".fold").open("rb") as file:
-                    setattr(model, KEPT_FOLD, pickle.load(file))  # noqa: S301 - as above
+            file = path.open("rb")
         except FileNotFoundError:
             return None, 0
+        with file:
+            trained, has_fold, model = pickle.load(file)  # noqa: S301 - written by this search, in its own folder
+        if has_fold:
+            try:
+                file = path.with_suffix(".fold").open("rb")
+            except FileNotFoundError:
+                return None, 0
+            with file:
+                setattr(model, KEPT_FOLD, pickle.load(file))  # noqa: S301 - as above
         return model, trained
 
     def discard(self, trial: int, fold: int) -> None:
@@ -139,8 +152,13 @@ class Spool:
             path.unlink()
         with contextlib.suppress(FileNotFoundError, PermissionError):
             path.with_suffix(".fold").unlink()
-            for shared in Path(self.folder).glob("*.shared"):
-                if shared.stat().st_nlink == 1:  # nobody has it any more
+            self._drop_unused()
+
+    def _drop_unused(self) -> None:
+        """Drop shared files that no model has any more."""
+        for shared in Path(self.folder).glob("*.shared"):
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                if shared.stat().st_nlink == 1:
                     shared.unlink()
 
     def close(self) -> None:

@@ -256,16 +256,46 @@ def test_a_fold_without_some_class_knows_it_all_the_same():
 
 
 class Passing(Recorder):
-    """Takes whatever it hands on."""
+    """Hands on whatever it gets."""
 
     def partial_fit(self, X, y=None, **params):
         return super().partial_fit(X, y, **params)
 
 
-def test_who_takes_any_argument_is_told_the_labels():
+class KnowsLabels(ClassifierMixin, BaseEstimator):
+    """Finds its labels itself; what else it gets goes to a model that is told them already."""
+
+    def partial_fit(self, X, y, **params):
+        if not hasattr(self, "model_"):
+            self.model_ = GaussianNB()
+        self.model_.partial_fit(X, y, classes=np.arange(3), **params)
+        return self
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+
+class KnowsTargets(ClassifierMixin, BaseEstimator):
+    """Finds the labels of several targets, unless it is told them in its own way."""
+
+    def partial_fit(self, X, y, classes=None):
+        self.classes_ = [np.unique(column) for column in y.T] if classes is None else classes
+        assert isinstance(self.classes_, list)
+        return self
+
+
+def test_who_hands_arguments_on_is_told_the_labels():
     X, y = np.arange(4.0)[:, None], np.array([0, 1, 0, 1])
     model = grow(PartialFit(max_resources=9), Passing(), X, y, [1, 3], classes=np.array([0, 1, 2]))
     assert [call.get("classes", np.array([])).tolist() for call in model.calls_] == [[0, 1, 2], [], []]
+
+
+def test_who_knows_the_labels_is_not_told_them_in_another_way():
+    X, y = IRIS
+    grow(PartialFit(max_resources=9), KnowsLabels(), X, y, [1, 3], classes=np.arange(3))
+    for Y in (np.eye(3, dtype=int)[y], np.column_stack([y, y == 2])):
+        classes = tuple(np.unique(column) for column in Y.T)
+        grow(PartialFit(max_resources=9), KnowsTargets(), X, Y, [1, 3], classes=classes)
 
 
 def test_several_targets_grow_as_each_of_them_does():
@@ -287,7 +317,9 @@ def test_several_targets_grow_as_each_of_them_does():
     [
         (MLPClassifier(hidden_layer_sizes=(4,), random_state=0), "alpha", np.asarray),
         (MLPClassifier(hidden_layer_sizes=(4,), random_state=0), "alpha", np.ndarray.tolist),
+        (MLPClassifier(hidden_layer_sizes=(4,), random_state=0), "alpha", sparse.csr_matrix),
         (MultiOutputClassifier(SGDClassifier(random_state=0)), "estimator__alpha", np.asarray),
+        (MultiOutputClassifier(SGDClassifier(random_state=0)), "estimator__alpha", lambda Y: 1 + 4 * Y),
     ],
 )
 def test_a_search_makes_passes_over_a_multilabel_indicator(model, name, make):
@@ -683,6 +715,19 @@ def test_every_growth_pickles_and_keeps_the_protocol():
 # --- the choice of a resource -------------------------------------------------------------------------------
 
 
+class Combined(SGDClassifier):
+    """Refuses some combinations at once."""
+
+    def __init__(self, kind="a", alpha=1e-4):
+        super().__init__(alpha=alpha)
+        self.kind = kind
+
+    def set_params(self, **params):
+        if params.get("kind") == "b" and "alpha" not in params:
+            raise ValueError("kind='b' needs another alpha.")
+        return super().set_params(**params)
+
+
 def resolve(estimator, resource="auto", **changes):
     arguments = {
         "min_resources": "auto",
@@ -788,6 +833,10 @@ def test_amounts_given_are_taken():
         (SGDClassifier(), {"class_weight": ["balanced", None]}, "partial_fit"),
         (OneVsRestClassifier(SGDClassifier()), {"estimator__class_weight": [None, "balanced"]}, "n_samples"),
         (OneVsRestClassifier(SGDClassifier(class_weight="balanced")), {}, "n_samples"),
+        (OneVsRestClassifier(SGDClassifier(early_stopping=True)), {}, "n_samples"),
+        (OneVsRestClassifier(SGDClassifier()), {"estimator__early_stopping": [False, True]}, "n_samples"),
+        (SGDClassifier(), {"early_stopping": [np.True_]}, "max_iter"),
+        (Combined(), {"kind": ["a", "b"]}, "partial_fit"),
     ],
 )
 def test_passes_must_suit_all_that_is_searched(estimator, categories, resource):
@@ -796,9 +845,14 @@ def test_passes_must_suit_all_that_is_searched(estimator, categories, resource):
     assert resolve(estimator, **arguments).growth.resource == resource
     if resource == "partial_fit":
         return
-    with pytest.raises(ValueError, match=r"class_weight='balanced'|early_stopping=True|solver='lbfgs'") as error:
+    said = r"class_weight='balanced'|early_stopping=(np.True_|True|False)|solver='lbfgs'"
+    with pytest.raises(ValueError, match=said) as error:
         resolve(estimator, "partial_fit", **arguments)
     assert f"use resource='{resource}'" in str(error.value)
+    names = [*categories, "max_iter", "mlpclassifier__max_iter"]
+    if categories:
+        with pytest.raises(ValueError, match="use resource='n_samples'"):
+            resolve(estimator, "partial_fit", categories=categories, searched_names=names)
 
 
 @pytest.mark.parametrize(
@@ -909,12 +963,27 @@ class HoldsNoWayBack(HoldsWhat):
     what = staticmethod(lambda: _NoWayBack(1, 2))
 
 
-@pytest.mark.parametrize("model", [HoldsLock(random_state=0), HoldsNoWayBack(random_state=0)])
-def test_models_that_cannot_be_kept_are_trained_anew_and_it_is_said(model):
+class _Lost:
+    """Misses a file when it is read again."""
+
+    def __setstate__(self, state):
+        raise FileNotFoundError
+
+    def __getstate__(self):
+        return {"a": 1}
+
+
+class HoldsLost(HoldsWhat):
+    what = _Lost
+
+
+@pytest.mark.parametrize("kind", [HoldsLock, HoldsNoWayBack, HoldsLost])
+def test_models_that_cannot_be_kept_are_trained_anew_and_it_is_said(kind):
     settings = {"cv": 3, "max_resources": 9, "random_state": 0, "sampler": "random", "error_score": "raise"}
     plain = HyperbandSearchCV(SGDClassifier(random_state=0), {"alpha": loguniform(1e-5, 1)}, **settings).fit(*IRIS)
-    with pytest.warns(RuntimeWarning, match="could not be stored and read again, so it is trained anew"):
-        search = HyperbandSearchCV(model, {"alpha": loguniform(1e-5, 1)}, **settings).fit(*IRIS)
+    with pytest.warns(RuntimeWarning, match="could not be stored and read again, so it is trained anew") as told:
+        search = HyperbandSearchCV(kind(random_state=0), {"alpha": loguniform(1e-5, 1)}, **settings).fit(*IRIS)
+    assert sum("trained anew" in str(warning.message) for warning in told) == 1
     for column in ("split0_test_score", "mean_test_score", "n_resources"):
         assert np.array_equal(search.cv_results_[column], plain.cv_results_[column], equal_nan=True)
 

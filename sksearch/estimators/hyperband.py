@@ -331,9 +331,10 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         kind = type_of_target(y)
         if kind in ("binary", "multiclass"):
             return np.unique(np.asarray(y))
-        if kind == "multilabel-indicator":
-            return (np.array([0, 1]),) * (y.shape[1] if hasattr(y, "shape") else len(y[0]))
-        return tuple(map(np.unique, np.asarray(y).T)) if kind == "multiclass-multioutput" else None
+        if hasattr(y, "tocsr"):  # a multilabel indicator
+            return (np.array([0, 1]),) * int(y.shape[1])
+        several = kind in ("multilabel-indicator", "multiclass-multioutput")
+        return tuple(map(np.unique, np.asarray(y).T)) if several else None
 
     def _resolve(
         self, space: Space, splits: Sequence[Any], n_splits: int, classes: Any, fit_params: Collection[str] = ()

@@ -113,7 +113,7 @@ def resolve_resource(
         largest = _most_rows(largest, n_rows)
         growth: Growth = Samples(n_rows=n_rows or largest, stratify=is_classifier(estimator))
     elif resource == "partial_fit":
-        if refusal := _refusal(prefix, model, categories or {}):
+        if refusal := _refusal(prefix, model, searched_names, categories or {}):
             raise ValueError(refusal)
         _check_fit_params(prefix, model, names_at_last(estimator, fit_params))
         largest = PASSES if largest is None else largest
@@ -150,7 +150,8 @@ def _choose(
     steps = prefix.split("__")[:-1]
     if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
         return "n_samples"  # the last step itself is searched: only rows suit every choice
-    if _refusal(prefix, model, categories) is None and (n_classes is not None or not is_classifier(model)):
+    refusal = _refusal(prefix, model, searched_names, categories)
+    if refusal is None and (n_classes is not None or not is_classifier(model)):
         return "partial_fit"
     size = size_parameter(model)
     if size is not None and f"{prefix}{size}" not in searched_names and _is_count(model.get_params()[size]):
@@ -161,7 +162,9 @@ def _choose(
     return "n_samples"
 
 
-def _refusal(prefix: str, model: Any, categories: Mapping[str, Collection[Any]]) -> str | None:
+def _refusal(
+    prefix: str, model: Any, searched_names: Collection[str], categories: Mapping[str, Collection[Any]]
+) -> str | None:
     """Why not to use `partial_fit`, as an error says it; None where nothing that the search sets speaks against it."""
     refusal = _own_refusal(model)
     if refusal is not None or is_net(model):
@@ -172,11 +175,16 @@ def _refusal(prefix: str, model: Any, categories: Mapping[str, Collection[Any]])
         if not name.startswith(prefix) or parameter not in own:
             continue
         for value in values:
-            if _own_refusal(clone(model).set_params(**{parameter: clone(value, safe=False)})) is not None:
+            try:
+                other = clone(model).set_params(**{parameter: clone(value, safe=False)})
+            except Exception:  # noqa: BLE001, S112 - it may go only with other values of other parameters
+                continue
+            if _own_refusal(other) is not None:
+                resource = _other_resource(prefix, model)
                 return (
                     f"resource='partial_fit' does not suit {name}={value!r}, which is searched: "
                     f"{type(model).__name__} cannot make single passes then; take it out of the search space, or use "
-                    f"resource={_other_resource(prefix, model)!r}."
+                    f"resource={'n_samples' if resource in searched_names else resource!r}."
                 )
     return None
 
@@ -195,6 +203,11 @@ def _own_refusal(model: Any) -> str | None:
             "set it to False or use resource='max_iter'."
         )
     for parameter, value in model.get_params().items() if hasattr(model, "get_params") else ():
+        if parameter.endswith("__early_stopping") and _is_true(value):
+            return (
+                f"resource='partial_fit' needs {parameter}=False, {name} refuses partial_fit otherwise; "
+                "set it to False or use resource='n_samples'."
+            )
         if parameter.endswith("__class_weight") and isinstance(value, str):
             return (
                 f"resource='partial_fit' cannot have {parameter}={value!r} within {name}: partial_fit does not see all "
@@ -223,7 +236,11 @@ def _other_resource(prefix: str, model: Any) -> str:
 
 def _stops_itself(model: Any) -> bool:
     params = model.get_params(deep=False) if hasattr(model, "get_params") else {}
-    return params.get("early_stopping") is True
+    return _is_true(params.get("early_stopping"))
+
+
+def _is_true(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_)) and bool(value)
 
 
 def _most_rows(largest: int | None, n_rows: int | None) -> int:

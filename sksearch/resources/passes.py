@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.multioutput import MultiOutputClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import indexable
 
@@ -62,16 +63,30 @@ class PartialFit:
 def _labels_first(model: Any, classes: Any) -> dict[str, Any]:
     """What the first call of `partial_fit` gets besides the data: all labels, where it has a place for them.
 
-    A tuple has the labels of several targets. `MultiOutputClassifier` takes them as a list; others that take several
-    targets, neural networks, know only yes and no (a multilabel indicator), and are told the numbers of the labels.
+    A tuple has the labels of several targets. `MultiOutputClassifier` takes them as a list; a neural network knows only
+    yes and no (a multilabel indicator), and is told the numbers of the labels; others have rules of their own.
     """
-    accepted = inspect.signature(model.partial_fit).parameters.values()
-    has_place = any(parameter.name == "classes" or parameter.kind is parameter.VAR_KEYWORD for parameter in accepted)
-    if classes is None or not has_place:
+    if classes is None or not _takes_classes(type(model)):
         return {}
-    if isinstance(classes, tuple):
-        classes = list(classes) if isinstance(model, MultiOutputClassifier) else np.arange(len(classes))
-    return {"classes": classes}
+    if not isinstance(classes, tuple):
+        return {"classes": classes}
+    if isinstance(model, MultiOutputClassifier):
+        return {"classes": list(classes)}
+    return {"classes": np.arange(len(classes))} if isinstance(model, MLPClassifier) else {}
+
+
+def _takes_classes(kind: type) -> bool:
+    """Whether `partial_fit` has that argument, or hands whatever it gets on to one of a base class that has it."""
+    for base in kind.__mro__:
+        method = base.__dict__.get("partial_fit")
+        if method is None:
+            continue
+        accepted = inspect.signature(getattr(base, "partial_fit", method)).parameters.values()
+        if any(parameter.name == "classes" for parameter in accepted):
+            return True
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted):
+            return False
+    return False
 
 
 def _n_rows(X: Any) -> int:
