@@ -95,7 +95,7 @@ class Space:
     def categories(self) -> dict[str, list[Any]]:
         """Values of the parameters without an order, by name, those of all branches together.
 
-        >>> Space.parse({"loss": ["hinge", "huber"], "C": [1, 2]}, argument="param_grid").categories()
+        >>> Space.parse({"loss": ["hinge", "huber"], "C": [1, 2, 5]}, argument="param_grid").categories()
         {'loss': ['hinge', 'huber']}
         """
         found: dict[str, list[Any]] = {}
