@@ -171,6 +171,17 @@ def sampler_of(kind, n_trials):
     return RandomSampler(space, []) if kind == "random" else BayesSampler(space, n_trials)
 
 
+class Spy:
+    """Draws at random, and notes the amount and the status of every outcome that it is shown."""
+
+    def __init__(self):
+        self.sampler, self.shown = sampler_of("random", None), []
+
+    def suggest(self, history, rng):
+        self.shown.append([(o.evaluation.n_resources, o.status) for o in history.outcomes])
+        return self.sampler.suggest(history, rng)
+
+
 def loss(curve, kind, *, robust, seeds=range(4)):
     """Mean distance to the best final value there is."""
     brackets = asynchronous_brackets(1, 81, 3)
@@ -197,25 +208,18 @@ def test_the_published_brackets_keep_the_best_also_with_the_model(curve):
 
 
 def test_the_sampler_of_a_published_bracket_sees_its_amounts_and_failures():
-    shown = []
-
-    class Spy(RandomSampler):
-        def suggest(self, history, rng):
-            shown.append([(o.evaluation.n_resources, o.status) for o in history.outcomes])
-            return super().suggest(history, rng)
-
-    space = Space.parse({"x": (0.0, 1.0)}, argument="param_distributions", tuple_is_range=True)
+    sampler = Spy()
     brackets = synchronous_brackets(1, 81, 3)
-    history = run(lambda x, n: math.nan if x > 0.8 else faithful(x, n), HyperbandScheduler(Spy(space, []), brackets), 0)
+    history = run(lambda x, n: math.nan if x > 0.8 else faithful(x, n), HyperbandScheduler(sampler, brackets), 0)
     started = [evaluation for evaluation in history.evaluations if evaluation.rung == 0]
-    assert len(started) == len(shown) == sum(bracket.rungs[0].n_trials for bracket in brackets)
-    for evaluation, seen in zip(started, shown, strict=True):
+    assert len(started) == len(sampler.shown) == sum(bracket.rungs[0].n_trials for bracket in brackets)
+    for evaluation, seen in zip(started, sampler.shown, strict=True):
         assert all(amount >= evaluation.n_resources for amount, status in seen if status == "ok")
     told = [(o.evaluation.n_resources, o.status) for o in history.outcomes]
     first = [e.bracket for e in started].index(1)
     amounts = {1, 3, 9, 27, 81}
-    assert {amount for amount, status in shown[first] if status == "ok"} == amounts - {1}
-    assert shown[first].count((1, "failed")) == told.count((1, "failed")) > 0
+    assert {amount for amount, status in sampler.shown[first] if status == "ok"} == amounts - {1}
+    assert sampler.shown[first].count((1, "failed")) == told.count((1, "failed")) > 0
 
 
 def test_where_early_scores_are_faithful_all_candidates_are_tried():
@@ -273,18 +277,11 @@ def test_every_bracket_that_started_has_a_trial_at_its_top(n_candidates, seed):
 
 
 def test_the_sampler_sees_failures_of_amounts_that_are_not_trusted():
-    shown = []
-
-    class Spy(RandomSampler):
-        def suggest(self, history, rng):
-            shown.append([(o.evaluation.n_resources, o.status) for o in history.outcomes])
-            return super().suggest(history, rng)
-
-    space = Space.parse({"x": (0.0, 1.0)}, argument="param_distributions", tuple_is_range=True)
-    scheduler = AshaScheduler(Spy(space, []), asynchronous_brackets(1, 81, 3))
+    sampler = Spy()
+    scheduler = AshaScheduler(sampler, asynchronous_brackets(1, 81, 3))
     run(lambda x, n: math.nan if x > 0.8 else reversed_until_late(x, n), scheduler, 0)
-    assert {status for amount, status in shown[-1] if amount < 9} == {"failed"}
-    assert (81, "ok") in shown[-1]
+    assert {status for amount, status in sampler.shown[-1] if amount < 9} == {"failed"}
+    assert (81, "ok") in sampler.shown[-1]
 
 
 @pytest.mark.parametrize(("least", "most", "n"), [(1, 1, 5), (1, 3, 2), (1, 9, 1), (1, 81, 4)])

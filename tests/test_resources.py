@@ -284,9 +284,22 @@ class KnowsTargets(ClassifierMixin, BaseEstimator):
         return self
 
 
-def test_who_hands_arguments_on_is_told_the_labels():
+class Proxy(ClassifierMixin, BaseEstimator):
+    """Has what the model in it has."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def __getattr__(self, name):
+        if name.startswith("__") or "model" not in vars(self):
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+
+@pytest.mark.parametrize("model", [Passing(), Proxy(Recorder())])
+def test_who_hands_arguments_on_is_told_the_labels(model):
     X, y = np.arange(4.0)[:, None], np.array([0, 1, 0, 1])
-    model = grow(PartialFit(max_resources=9), Passing(), X, y, [1, 3], classes=np.array([0, 1, 2]))
+    model = grow(PartialFit(max_resources=9), model, X, y, [1, 3], classes=np.array([0, 1, 2]))
     assert [call.get("classes", np.array([])).tolist() for call in model.calls_] == [[0, 1, 2], [], []]
 
 

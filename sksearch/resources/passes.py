@@ -66,7 +66,7 @@ def _labels_first(model: Any, classes: Any) -> dict[str, Any]:
     A tuple has the labels of several targets. `MultiOutputClassifier` takes them as a list; a neural network knows only
     yes and no (a multilabel indicator), and is told the numbers of the labels; others have rules of their own.
     """
-    if classes is None or not _takes_classes(type(model)):
+    if classes is None or not _takes_classes(model):
         return {}
     if not isinstance(classes, tuple):
         return {"classes": classes}
@@ -75,16 +75,14 @@ def _labels_first(model: Any, classes: Any) -> dict[str, Any]:
     return {"classes": np.arange(len(classes))} if isinstance(model, MLPClassifier) else {}
 
 
-def _takes_classes(kind: type) -> bool:
+def _takes_classes(model: Any) -> bool:
     """Whether `partial_fit` has that argument, or hands whatever it gets on to one of a base class that has it."""
-    for base in kind.__mro__:
-        method = base.__dict__.get("partial_fit")
-        if method is None:
-            continue
-        accepted = inspect.signature(getattr(base, "partial_fit", method)).parameters.values()
-        if any(parameter.name == "classes" for parameter in accepted):
+    inherited = (getattr(base, "partial_fit", None) for base in type(model).__mro__[1:])
+    for method in (model.partial_fit, *filter(None, inherited)):
+        accepted = inspect.signature(method).parameters
+        if "classes" in accepted:
             return True
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted):
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
             return False
     return False
 
