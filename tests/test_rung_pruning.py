@@ -402,7 +402,7 @@ class Eager(RegressorMixin, BaseEstimator):
 @pytest.mark.parametrize("settings", [{}, {"schedule": "hyperband", "brackets": 1}, {"max_resources": 27}])
 def test_the_best_has_all_folds_though_all_that_were_promoted_failed(settings: dict[str, Any]) -> None:
     X = np.random.default_rng(0).normal(size=(50, 2))
-    for seed in (0, 4, 8, 11, 14):
+    for seed in (0, 7, 14):
         reached = []
         for prune_folds in (False, True, "median"):
             search = HyperbandSearchCV(
