@@ -355,6 +355,16 @@ def test_balanced_weights_in_partial_fit_are_the_classes_inverse_frequencies():
     assert balanced.class_weight == "balanced"
 
 
+@pytest.mark.parametrize("names", [["0", "1", "2"], ["-1", "7", "a"], ["1e3", "a", "b"], [False, True, True]])
+def test_balanced_weights_are_found_whatever_the_labels_look_like(names):
+    """scikit-learn 1.9 looks the weight of "7" up as that of 7, which nobody who asks for balance should notice."""
+    X, numbers = IRIS[0][:120], np.unique(names, return_inverse=True)[1][IRIS[1][:120]]
+    growth, model = PartialFit(max_resources=9), SGDClassifier(random_state=0, class_weight="balanced")
+    named = grow(growth, model, X, np.unique(names)[numbers], [1, 3], classes=np.unique(names))
+    numbered = grow(growth, model, X, numbers, [1, 3], classes=np.unique(numbers))
+    assert np.array_equal(named.coef_, numbered.coef_)
+
+
 @pytest.mark.parametrize(
     "growth", [PartialFit(max_resources=9), WarmStart(resource="last__n_estimators", max_resources=9)]
 )
@@ -792,6 +802,20 @@ def test_auto_takes_what_the_last_step_can_grow(estimator, searched, resource, l
     resolved = resolve(estimator, searched_names=searched, n_classes=n_classes)
     assert (resolved.growth.resource, resolved.min_resources, resolved.max_resources) == (resource, least, most)
     assert resolved.growth.resumes == (resource != "n_samples")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "resource"),
+    [
+        (MultiOutputClassifier(SGDClassifier()), "partial_fit"),
+        (MLPClassifier(), "partial_fit"),
+        (OneVsRestClassifier(GaussianNB()), "n_samples"),
+        (RandomForestClassifier(), "n_estimators"),
+    ],
+)
+def test_auto_takes_passes_for_several_targets_where_labels_can_be_told(estimator, resource):
+    assert resolve(estimator, n_classes=(2, 7)).growth.resource == resource
+    assert resolve(estimator, "n_samples", n_classes=(2, 7)).min_resources == 5 * 2 * 7
 
 
 def test_a_named_parameter_grows_by_warm_starts_where_it_can():

@@ -46,7 +46,9 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
@@ -682,6 +684,10 @@ REFUSED: list[tuple[Any, str]] = [
         ),
         "no effect with sampler=",
     ),
+    (
+        lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_steps", sampler=Choosy),
+        "sampler=.* is a class",
+    ),
     (lambda: GridSearchCV(NeverFitted(), {"aa": [1]}), "'aa'"),
     (lambda: GridSearchCV(NeverFitted(), {"a": []}), "'a'"),
     (lambda: RandomizedSearchCV(NeverFitted(), {"aa": uniform()}), "'aa'"),
@@ -697,7 +703,7 @@ class OnlyRvs:
 
 @pytest.mark.parametrize(("make", "names"), REFUSED)
 def test_unusable_arguments_are_refused_before_any_fit(make: Callable[[], Any], names: str) -> None:
-    with pytest.raises(ValueError, match=names):
+    with pytest.raises((ValueError, TypeError), match=names):
         make().fit(X, Y)
 
 
@@ -887,6 +893,16 @@ def test_several_labels_at_once_are_not_for_partial_fit(sparse_y: bool) -> None:
     search.fit(rows, sp.csr_matrix(labels) if sparse_y else labels)
     assert search.resource_ == "n_samples"
     assert set(search.cv_results_["status"]) <= {"ok", "paused"}
+
+
+@pytest.mark.parametrize("estimator", [MultiOutputClassifier(SGDClassifier(random_state=0)), MLPClassifier((3,))])
+def test_the_plan_of_several_targets_is_what_is_run(estimator: Any) -> None:
+    rows, labels = make_multilabel_classification(n_samples=60, n_features=5, n_classes=3, random_state=0)
+    space = {"estimator__alpha" if "estimator" in estimator.get_params() else "alpha": loguniform(1e-6, 1e-2)}
+    search = HyperbandSearchCV(estimator, space, cv=2, max_resources=9, refit=False)
+    plans = [search.plan(), search.plan(rows, labels)]
+    assert plans == [search.fit(rows, labels).brackets_] * 2
+    assert search.resource_ == "partial_fit"
 
 
 def as_lists(rows: Any) -> list[Any]:

@@ -249,7 +249,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         Parameters
         ----------
         X, y : array-like, default=None
-            The data; needed only where `resource` is "n_samples".
+            The data; needed only where `resource` is "n_samples", or "auto" and y has several targets. A classifier's
+            X comes with its y.
         groups : array-like of shape (n_samples,), default=None
             For splitters that keep groups together.
 
@@ -340,6 +341,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         self, space: Space, splits: Sequence[Any], n_splits: int, classes: Any, fit_params: Collection[str] = ()
     ) -> Resolved:
         """What grows, between which amounts."""
+        if classes is not None:
+            classes = tuple(map(len, classes)) if isinstance(classes, tuple) else len(classes)
         return resolve_resource(
             self.estimator,
             self.resource,
@@ -349,7 +352,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             searched_names={name for branch in space.branches for name in branch},
             n_rows=max((_n_rows(train) for train, _ in splits), default=None),
             n_splits=n_splits,
-            n_classes=None if classes is None or isinstance(classes, tuple) else len(classes),
+            n_classes=classes,
             fit_params=fit_params,
             categories=space.categories(),
         )
@@ -365,6 +368,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         )
 
     def _start(self, space: Space, estimator: Any) -> list[Params]:
+        if isinstance(self.sampler, type):
+            raise TypeError(f"sampler={self.sampler!r} is a class; give an object of it, or 'bayes' or 'random'.")
         if self.initial_params and not isinstance(self.sampler, str):
             raise ValueError(
                 f"initial_params={self.initial_params!r} has no effect with sampler={self.sampler!r}; give them to the "

@@ -15,7 +15,7 @@ from sklearn.cluster import Birch
 from sksearch.nets import is_net
 from sksearch.resources.boosters import Boosting, library_of, rounds_parameter
 from sksearch.resources.laststep import growing_part, names_at_last
-from sksearch.resources.passes import PartialFit
+from sksearch.resources.passes import PartialFit, learns_several_targets
 from sksearch.resources.protocol import Growth
 from sksearch.resources.refits import Refit
 from sksearch.resources.samples import Samples
@@ -51,7 +51,7 @@ def resolve_resource(
     searched_names: Collection[str],
     n_rows: int | None,
     n_splits: int,
-    n_classes: int | None,
+    n_classes: int | tuple[int, ...] | None,
     fit_params: Collection[str] = (),
     categories: Mapping[str, Collection[Any]] | None = None,
 ) -> Resolved:
@@ -79,8 +79,8 @@ def resolve_resource(
         Training rows of the largest fold; None when there is no data yet.
     n_splits : int
         Number of folds.
-    n_classes : int or None
-        Number of labels; None for anything but a classifier with one target.
+    n_classes : int, tuple of int, or None
+        Number of labels, for each of several targets; None for anything but a classifier.
     fit_params : collection of str
         Names of what `fit` gets besides the data.
     categories : mapping of str to collection, default=None
@@ -129,7 +129,8 @@ def resolve_resource(
         growth = WarmStart(resource=resource, max_resources=largest) if warm else Refit(resource=resource)
     smallest = _amount("min_resources", min_resources)
     if smallest is None:
-        fewest_rows = n_splits * 2 * (n_classes or 1) if resource == "n_samples" else 1
+        most_classes = max(n_classes) if isinstance(n_classes, tuple) else n_classes or 1
+        fewest_rows = n_splits * 2 * most_classes if resource == "n_samples" else 1
         most_growth = MOST_GROWTH if resource in ("partial_fit", "n_samples") else MOST_GROWTH_BY_FITS
         smallest = min(largest, max(fewest_rows, _least(largest, factor, most_growth)))
     if smallest > largest:
@@ -143,16 +144,17 @@ def _choose(
     prefix: str,
     model: Any,
     searched_names: Collection[str],
-    n_classes: int | None,
+    n_classes: int | tuple[int, ...] | None,
     categories: Mapping[str, Collection[Any]],
 ) -> str:
-    """The resource for "auto"; `partial_fit` of a classifier is told the labels, so there must be one list of them."""
+    """The resource for "auto"; `partial_fit` of a classifier is told the labels, so they must be known."""
     steps = prefix.split("__")[:-1]
     if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
         return "n_samples"  # the last step itself is searched: only rows suit every choice
-    refusal = _refusal(prefix, model, searched_names, categories)
-    if refusal is None and (n_classes is not None or not is_classifier(model)):
-        return "partial_fit"
+    if _refusal(prefix, model, searched_names, categories) is None:
+        known = n_classes is not None and (not isinstance(n_classes, tuple) or learns_several_targets(model))
+        if known or not is_classifier(model):
+            return "partial_fit"
     size = size_parameter(model)
     if size is not None and f"{prefix}{size}" not in searched_names and _is_count(model.get_params()[size]):
         return f"{prefix}{size}"

@@ -75,6 +75,11 @@ def _labels_first(model: Any, classes: Any) -> dict[str, Any]:
     return {"classes": np.arange(len(classes))} if isinstance(model, MLPClassifier) else {}
 
 
+def learns_several_targets(classifier: Any) -> bool:
+    """Whether its `partial_fit` is known to be told what it needs of the labels of several targets."""
+    return isinstance(classifier, (MultiOutputClassifier, MLPClassifier)) or not _takes_classes(classifier)
+
+
 def _takes_classes(model: Any) -> bool:
     """Whether `partial_fit` has that argument, or hands whatever it gets on to one of a base class that has it."""
     inherited = (getattr(base, "partial_fit", None) for base in type(model).__mro__[1:])
@@ -128,8 +133,18 @@ class _BalancedAsWeights:
         if self._balanced:
             labels = np.unique(np.asarray(self._y))
             weights = compute_class_weight("balanced", classes=labels, y=np.asarray(self._y))
-            self._model.set_params(class_weight=dict(zip(labels.tolist(), weights.tolist(), strict=True)))
+            keys = [_looked_up(label) for label in labels.tolist()]
+            self._model.set_params(class_weight=dict(zip(keys, weights.tolist(), strict=True)))
 
     def __exit__(self, *error: object) -> None:
         if self._balanced:
             self._model.set_params(class_weight="balanced")
+
+
+def _looked_up(label: Any) -> Any:
+    """What scikit-learn looks for in a dict of weights: newer versions, of a label such as "7", the number."""
+    try:
+        compute_class_weight({label: 1.0}, classes=np.array([label]), y=[label])
+    except ValueError:
+        return int(label)
+    return label
