@@ -284,40 +284,6 @@ def test_the_sampler_sees_failures_of_amounts_that_are_not_trusted():
     assert (81, "ok") in sampler.shown[-1]
 
 
-@pytest.mark.parametrize(
-    ("least", "expected"), [(1, {}), (3, {1: 9}), (9, {1: 9, 3: 9}), (81, {1: 9, 3: 9, 9: 9, 27: 5})]
-)
-def test_where_all_fail_with_little_new_trials_start_with_more(least, expected):
-    """As with fewer rows than neighbours. Of nine trials, or of a third of the rung."""
-    brackets = asynchronous_brackets(1, 81, 3)
-    scheduler = AshaScheduler(sampler_of("random", 143), brackets)
-    history = run(lambda x, n: faithful(x, n) if n >= least else math.nan, scheduler, 0)
-    failed = [o.evaluation.n_resources for o in history.outcomes if o.status == "failed"]
-    assert {amount: failed.count(amount) for amount in set(failed)} == expected
-    assert found(history, faithful) > -0.08
-    reached = {e.trial.number: e.n_resources for e in history.evaluations}
-    assert sum(reached.values()) <= plan(brackets).n_resources
-    assert scheduler.done(history)
-    published = run(
-        lambda x, n: faithful(x, n) if n >= least else math.nan, AshaScheduler(scheduler.sampler, brackets, False), 0
-    )
-    assert {e.n_resources for e in published.evaluations} == ({1} if expected else {1, 3, 9, 27, 81})
-
-
-def test_an_amount_with_which_some_fail_is_not_given_up():
-    scheduler = AshaScheduler(sampler_of("random", 143), asynchronous_brackets(1, 81, 3))
-    history = run(lambda x, n: math.nan if x > 0.5 else faithful(x, n), scheduler, 0)
-    assert len(history.trials) == 143
-    assert [o.status for o in history.outcomes].count("failed") > 50
-
-
-def test_a_search_in_which_everything_fails_ends_with_less_than_its_plan():
-    scheduler = AshaScheduler(sampler_of("random", 143), asynchronous_brackets(1, 81, 3))
-    history = run(lambda x, n: math.nan, scheduler, 0)
-    assert scheduler.done(history)
-    assert len(history.trials) < 143
-
-
 @pytest.mark.parametrize(("least", "most", "n"), [(1, 1, 5), (1, 3, 2), (1, 9, 1), (1, 81, 4)])
 def test_small_searches_have_scouts_only_where_there_are_places(least, most, n):
     brackets = asynchronous_brackets(least, most, 3, n_candidates=n)

@@ -333,15 +333,16 @@ def test_several_targets_grow_as_each_of_them_does():
         (MLPClassifier(hidden_layer_sizes=(4,), random_state=0), "alpha", sparse.csr_matrix),
         (MultiOutputClassifier(SGDClassifier(random_state=0)), "estimator__alpha", np.asarray),
         (MultiOutputClassifier(SGDClassifier(random_state=0)), "estimator__alpha", lambda Y: 1 + 4 * Y),
+        (MultiOutputClassifier(SGDClassifier(random_state=0)), "estimator__alpha", lambda Y: Y[:, :1]),
     ],
 )
-def test_a_search_makes_passes_over_a_multilabel_indicator(model, name, make):
+def test_a_search_makes_passes_over_several_targets(model, name, make):
     X, y = IRIS
-    Y = np.eye(3, dtype=int)[y]
+    Y = make(np.eye(3, dtype=int)[y])
     search = HyperbandSearchCV(
         model, {name: [1e-4, 1e-2]}, resource="partial_fit", max_resources=3, cv=3, error_score="raise"
-    ).fit(X, make(Y))
-    assert search.best_estimator_.predict(X).shape == Y.shape
+    ).fit(X, Y)
+    assert search.best_estimator_.predict(X).shape == (Y.shape if sparse.issparse(Y) else np.shape(Y))
 
 
 def test_balanced_weights_in_partial_fit_are_the_classes_inverse_frequencies():
@@ -804,9 +805,18 @@ def test_auto_takes_what_the_last_step_can_grow(estimator, searched, resource, l
     assert resolved.growth.resumes == (resource != "n_samples")
 
 
+class HandsOn(ClassifierMixin, BaseEstimator):
+    """Who knows whether what it wraps is to be told labels?"""
+
+    def partial_fit(self, X, y, **others):
+        self.model_ = MultiOutputClassifier(SGDClassifier()).partial_fit(X, y, **others)
+        return self
+
+
 @pytest.mark.parametrize(
     ("estimator", "resource"),
     [
+        (HandsOn(), "n_samples"),
         (MultiOutputClassifier(SGDClassifier()), "partial_fit"),
         (MLPClassifier(), "partial_fit"),
         (OneVsRestClassifier(GaussianNB()), "n_samples"),

@@ -29,7 +29,7 @@ import sklearn.model_selection as sk
 from scipy.stats import loguniform, norm, randint, uniform
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_iris, make_classification, make_multilabel_classification, make_regression
+from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
@@ -48,7 +48,6 @@ from sklearn.model_selection import (
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -904,21 +903,6 @@ def test_the_plan_of_several_targets_is_what_is_run(estimator: Any) -> None:
     plans = [search.plan(), search.plan(rows, labels)]
     assert plans == [search.fit(rows, labels).brackets_] * 2
     assert search.resource_ == "partial_fit"
-
-
-@pytest.mark.filterwarnings("ignore:Scoring failed", "ignore:.*non-finite")
-def test_more_neighbours_than_rows_of_the_first_rung_are_found_out() -> None:
-    search = HyperbandSearchCV(
-        KNeighborsClassifier(n_neighbors=40),
-        {"leaf_size": randint(1, 99)},
-        resource="n_samples",
-        min_resources=10,
-        cv=3,
-    )
-    results = search.fit(*load_iris(return_X_y=True)).cv_results_
-    assert search.n_resources_ == [11, 33, 100]
-    np.testing.assert_array_equal(results["status"] == "failed", results["n_resources"] < 40)
-    assert search.best_score_ > 0.8
 
 
 def as_lists(rows: Any) -> list[Any]:

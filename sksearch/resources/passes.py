@@ -68,16 +68,16 @@ def _labels_first(model: Any, classes: Any) -> dict[str, Any]:
     """
     if classes is None or not _takes_classes(model):
         return {}
+    if isinstance(model, MultiOutputClassifier):  # one column, perhaps
+        return {"classes": [classes] if isinstance(classes, np.ndarray) else list(classes)}
     if not isinstance(classes, tuple):
         return {"classes": classes}
-    if isinstance(model, MultiOutputClassifier):
-        return {"classes": list(classes)}
     return {"classes": np.arange(len(classes))} if isinstance(model, MLPClassifier) else {}
 
 
 def learns_several_targets(classifier: Any) -> bool:
     """Whether its `partial_fit` is known to be told what it needs of the labels of several targets."""
-    return isinstance(classifier, (MultiOutputClassifier, MLPClassifier)) or not _takes_classes(classifier)
+    return isinstance(classifier, (MultiOutputClassifier, MLPClassifier))
 
 
 def _takes_classes(model: Any) -> bool:

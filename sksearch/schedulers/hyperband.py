@@ -30,8 +30,6 @@ from sksearch.trials import Evaluation, History, Outcome, Trial
 
 _SPARE = 3
 """Trials of the lowest rung that are kept in case promoted ones fail; with more failures one is trained anew."""
-_FEWEST_FAILURES = 9
-"""Trials that fail with an amount before new ones start with more; where half of all fail, one search in 500."""
 
 
 class _Promotion(NamedTuple):
@@ -219,8 +217,8 @@ class AshaScheduler:
       correlated (`fidelity.least_trusted_level`). Where an amount does not tell what comes, new
       trials start above it, the sampler sees no score of it or of less, and only scouts, and what ends a
       bracket, are promoted from there. So the search goes on with fewer, longer trials, if need be with
-      full ones alone. The same where the first trials of a rung all fail, as models may with too few rows. A
-      rung may then have more trials than `brackets` says; the units that a bracket spends are never more than planned.
+      full ones alone. A rung may then have more trials than `brackets` says; the units that a bracket
+      spends are never more than planned.
 
     >>> from sksearch.samplers.fixed import FixedSampler
     >>> from sksearch.schedulers.brackets import asynchronous_brackets
@@ -244,7 +242,7 @@ class AshaScheduler:
             places = self._places(ledger, trusted)
             if any(places):
                 bracket = _draw(places, rng)
-                rung = self._first_rung(ledger, bracket, trusted)
+                rung = self._first_rung(bracket, trusted)
                 evaluation = _started(self.sampler, bracket, self.brackets, history, rng, trusted=trusted, rung=rung)
                 if evaluation is not None:
                     return evaluation
@@ -305,7 +303,7 @@ class AshaScheduler:
         is_scout = evaluation.trial.number in ledger.spent(number).trials[: self.n_scouts(number)]
         state = ledger.rung(number, rung)
         comes_again = evaluation.trial.number in state.judged
-        if is_scout or comes_again or rung < self._first_rung(ledger, number, self._trusted(ledger)):
+        if is_scout or comes_again or rung < self._first_rung(number, self._trusted(ledger)):
             return None
         return ledger.placed(number, rung, last_place(state.n_told + 1, bracket.factor))
 
@@ -317,28 +315,17 @@ class AshaScheduler:
     def _trusted(self, ledger: Ledger) -> int | None:
         return ledger.trusted() if self.robust else None
 
-    def _first_rung(self, ledger: Ledger, bracket: int, trusted: int | None) -> int:
-        """The first rung of a bracket with scores, and scores that are trusted; the last one if there is none."""
+    def _first_rung(self, bracket: int, trusted: int | None) -> int:
+        """The first rung of a bracket with scores that are trusted; the last one if there is none."""
         rungs = self.brackets[bracket].rungs
-        usable = (
-            number
-            for number, rung in enumerate(rungs)
-            if rung.n_resources >= (trusted or 0) and not self._only_fails(ledger, bracket, number)
-        )
-        return next(usable, len(rungs) - 1)
-
-    def _only_fails(self, ledger: Ledger, bracket: int, rung: int) -> bool:
-        """Whether no trial of a rung has a score, of nine or of one in `factor` of it: so little may be too little."""
-        state, n_trials = ledger.rung(bracket, rung), self.brackets[bracket].rungs[rung].n_trials
-        enough = min(_FEWEST_FAILURES, math.ceil(n_trials / exact(self.brackets[bracket].factor)))
-        return self.robust and not state.judged and state.n_told >= enough
+        return next((i for i, rung in enumerate(rungs) if rung.n_resources >= (trusted or 0)), len(rungs) - 1)
 
     def _places(self, ledger: Ledger, trusted: int | None) -> list[int]:
         """Trials each bracket has still to start and can afford."""
         places = []
         for number, bracket in enumerate(self.brackets):
             left = bracket.rungs[0].n_trials - len(ledger.spent(number).trials)
-            places.append(left if self._affordable(ledger, number, self._first_rung(ledger, number, trusted)) else 0)
+            places.append(left if self._affordable(ledger, number, self._first_rung(number, trusted)) else 0)
         return places
 
     def _affordable(self, ledger: Ledger, number: int, rung: int, before: int = 0) -> bool:
@@ -385,7 +372,7 @@ class AshaScheduler:
         ladder = (
             (-bracket.rungs[rung + 1].n_resources, number, rung)
             for number, bracket in enumerate(self.brackets)
-            for rung in range(self._first_rung(ledger, number, trusted), len(bracket.rungs) - 1)
+            for rung in range(self._first_rung(number, trusted), len(bracket.rungs) - 1)
         )
         for _, number, rung in sorted(ladder):
             state = ledger.rung(number, rung)
