@@ -102,8 +102,9 @@ class Growing:
             return
         _warned.add(self.spool.folder)
         warnings.warn(
-            "A paused model could not be stored and read again, so it is trained anew if it is promoted, beyond what "
-            f"plan() says; see that it can be pickled, and that there is room for it. {type(error).__name__}: {error}",
+            "A paused model could not be stored and read again, so it is trained anew if it is promoted, and the "
+            "search may take n_trials times n_resources of each line of plan(); see that it can be pickled, and that "
+            f"there is room for it. {type(error).__name__}: {error}",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -173,6 +173,8 @@ class Replay:
     p_fail: float = 0.0
     levels_of_score: int = 10
     forget: bool = False
+    p_prune: float = 0.0
+    """Of a trial that has a rival; it has all folds when it comes again."""
 
     def __post_init__(self):
         self.history = History()
@@ -194,7 +196,13 @@ class Replay:
         return evaluation
 
     def tell(self, evaluation):
-        self.history.told(Outcome(evaluation=evaluation, folds=(), score=self.score(evaluation)))
+        score, rng = (
+            self.score(evaluation),
+            np.random.default_rng((self.seed, evaluation.trial.number, evaluation.rung, 1)),
+        )
+        pruned = rng.random() < self.p_prune and self.scheduler.rival(self.history, evaluation) is not None
+        folds = (score, math.nan) if pruned else (score, score)
+        self.history.told(Outcome(evaluation=evaluation, folds=(), score=score, fold_scores=folds))
 
     def run(self):
         while True:
@@ -274,19 +282,32 @@ def test_a_trial_climbs_rung_by_rung_and_never_after_a_failure(scheduler, **sear
             assert below.status == "ok"
 
 
-@settings(max_examples=150, deadline=None)
-@given(scheduler=synchronous() | asynchronous(), **SEARCHES)
+@settings(max_examples=300, deadline=None)
+@given(scheduler=synchronous() | asynchronous(), p_prune=st.sampled_from([0.0, 0.9]), **SEARCHES)
 def test_no_rung_and_no_search_costs_more_than_planned(scheduler, **search):
-    replay = Replay(scheduler, **search).run()
+    replay = Replay(scheduler, **search)
+    tell, ask, kept, spent = replay.tell, replay.ask, {}, []
+
+    def told(evaluation):
+        tell(evaluation)
+        outcome = replay.history.outcomes[-1]
+        kept[evaluation.trial.number] = evaluation.n_resources if outcome.status == "ok" else 0
+        for number in kept.keys() - scheduler.unfinished(replay.history):
+            kept[number] = 0
+
+    def asked():
+        evaluation = ask()
+        if evaluation is not None:
+            spent.append(evaluation.n_resources - kept.get(evaluation.trial.number, 0))
+        return evaluation
+
+    replay.tell, replay.ask = told, asked
+    replay.run()
     cost = plan(scheduler.brackets)
     if not (isinstance(scheduler, AshaScheduler) and scheduler.robust):
         for row in cost.rows:
-            assert len(replay.at(row.bracket, row.rung)) <= row.n_trials
-    spent, reached = 0, {}
-    for evaluation in replay.asks:
-        spent += evaluation.n_resources - reached.get(evaluation.trial.number, 0)
-        reached[evaluation.trial.number] = evaluation.n_resources
-    assert spent <= cost.n_resources
+            assert len(set(replay.at(row.bracket, row.rung))) <= row.n_trials
+    assert sum(spent) <= cost.n_resources
     assert sum(e.n_resources for e in replay.asks) <= cost.n_resources_from_scratch
 
 
@@ -307,12 +328,13 @@ def test_asks_are_a_function_of_the_history(scheduler, **search):
     assert Replay(copy.deepcopy(scheduler), **search, forget=True).run().asks == plain.asks
 
 
-@settings(max_examples=150, deadline=None)
-@given(scheduler=synchronous() | asynchronous(), **SEARCHES)
-def test_no_trial_is_promoted_whose_models_were_dropped(scheduler, **search):
-    search["p_fail"] = 0.0
-    replay = Replay(scheduler, **search)
-    tell, dropped = replay.tell, set()
+@settings(max_examples=300, deadline=None)
+@given(scheduler=synchronous() | asynchronous(), fail_late=st.booleans(), **SEARCHES)
+def test_no_trial_is_promoted_whose_models_were_dropped(scheduler, fail_late, **search):
+    replay = Replay(scheduler, **search, p_prune=0.5)
+    tell, score, dropped = replay.tell, replay.score, set()
+    if fail_late:
+        replay.score = lambda evaluation: math.nan if evaluation.rung else score(evaluation)
 
     def told(evaluation):
         tell(evaluation)
@@ -320,7 +342,10 @@ def test_no_trial_is_promoted_whose_models_were_dropped(scheduler, **search):
 
     def asked():
         evaluation = Replay.ask(replay)
-        assert evaluation is None or evaluation.trial.number not in dropped
+        comes_again = evaluation is not None and evaluation in replay.asks[:-1]
+        assert evaluation is None or comes_again or evaluation.trial.number not in dropped
+        if comes_again:
+            dropped.discard(evaluation.trial.number)
         return evaluation
 
     replay.tell, replay.ask = told, asked

@@ -866,21 +866,26 @@ def test_bayes_finds_what_random_search_does_not() -> None:
 class Unpicklable(SGDClassifier):
     """A model that cannot wait in a file."""
 
+    n_passes = 0
+
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
         self.lock_ = threading.Lock()
+        Unpicklable.n_passes += 1
         return super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
 
 
-def test_a_model_that_cannot_be_pickled_is_trained_anew_when_it_is_promoted() -> None:
-    searches = [
-        HyperbandSearchCV(
-            kind(random_state=0), {"alpha": loguniform(1e-6, 1e-1)}, max_resources=9, cv=2, random_state=0
-        )
-        for kind in (Unpicklable, SGDClassifier)
-    ]
+@pytest.mark.parametrize("schedule", ["async", "hyperband"])
+def test_a_model_that_cannot_be_pickled_is_trained_anew_when_it_is_promoted(schedule: str) -> None:
+    space = {"alpha": loguniform(1e-6, 1e-1)}
+    settings = {"schedule": schedule, "max_resources": 9, "cv": 2, "refit": False, "random_state": 0}
+    searches = [HyperbandSearchCV(kind(random_state=0), space, **settings) for kind in (Unpicklable, SGDClassifier)]
+    Unpicklable.n_passes = 0
     with pytest.warns(RuntimeWarning, match="trained anew"):
-        first = untimed(searches[0].fit(X, Y).cv_results_)
-    assert first == untimed(searches[1].fit(X, Y).cv_results_)
+        searches[0].fit(X, Y)
+    assert untimed(searches[0].cv_results_) == untimed(searches[1].fit(X, Y).cv_results_)
+    from_scratch = sum(row["n_trials"] * row["n_resources"] for row in searches[0].plan())
+    assert Unpicklable.n_passes == sum(row["n_splits_done"] * row["n_resources"] for row in searches[0].history_)
+    assert Unpicklable.n_passes <= 2 * from_scratch
 
 
 @pytest.mark.parametrize("sparse_y", [False, True])

@@ -259,8 +259,9 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         list of dicts
             With `bracket`, `rung`, `n_trials` and `n_resources`, ready for `pandas.DataFrame`. With
             `schedule="async"` the trials of a rung are the most it may get; where early rungs mislead
-            a later one may get more, and the units of resource in all never exceed those of the plan,
-            but for models that cannot be pickled: promoted, they are trained anew, with a warning.
+            a later one may get more. Units of resource in all are never more than the plan's: trials times what
+            a rung has more than the one below; where promoted models are fitted anew (`"n_samples"`, models that
+            cannot be continued, and with a warning those that cannot be pickled) trials times `n_resources`.
 
         Raises
         ------

@@ -28,9 +28,6 @@ from sksearch.schedulers.brackets import Bracket, Plan, cut, exact, most_promoti
 from sksearch.schedulers.ledger import Ledger
 from sksearch.trials import Evaluation, History, Outcome, Trial
 
-_SPARE = 3
-"""Trials of the lowest rung that are kept in case promoted ones fail; with more failures one is trained anew."""
-
 
 class _Promotion(NamedTuple):
     """Trial `number` is to run at rung `rung` of its bracket."""
@@ -167,24 +164,30 @@ class HyperbandScheduler:
         """Of a search at rest in which no trial has all folds: the pruned one with the most resource and best score."""
         if history.pending or any(ledger.paused(trial.number) for trial in history.trials):
             return None
-        spent = sum(ledger.spent(number).resumed for number in range(len(self.brackets)))
+        left = self._left(ledger)
         places = [(n, r) for n, bracket in enumerate(self.brackets) for r in range(len(bracket.rungs))]
         for number, rung in sorted(places, key=lambda place: -self.brackets[place[0]].rungs[place[1]].n_resources):
             pruned = ledger.rung(number, rung).best_pruned()
             n_resources = self.brackets[number].rungs[rung].n_resources
-            if pruned is not None and spent + n_resources <= plan(self.brackets).n_resources:
+            if pruned is not None and n_resources <= left:
                 return _Promotion(pruned, number, rung)
         return None
+
+    def _left(self, ledger: Ledger) -> int:
+        """Units that were planned and are not spent: only after a last resort too few for what is still to be asked."""
+        return _budget(self.brackets).n_resources - sum(ledger.spent(n).resumed for n in range(len(self.brackets)))
 
     def _promotion_in(self, number: int, sizes: Sequence[int], ledger: Ledger) -> _Promotion | None:
         """The next promotion of a bracket whose first rung is filled; None if a rung is still running."""
         for rung in range(len(sizes) - 1):
-            state, above = ledger.rung(number, rung), ledger.rung(number, rung + 1)
+            state, most = ledger.rung(number, rung), sizes[rung + 1]
             if state.n_pending:
                 return None
-            chosen = state.ranking[: sizes[rung + 1]]
-            if above.n_entered < len(chosen):
-                return _Promotion(chosen[above.n_entered][1], number, rung + 1)
+            trial = next((trial for _, trial in state.ranking[:most] if trial not in state.promoted), None)
+            below, above = self.brackets[number].rungs[rung : rung + 2]
+            affordable = above.n_resources - below.n_resources <= self._left(ledger)
+            if trial is not None and len(state.promoted) < most and affordable:
+                return _Promotion(trial, number, rung + 1)
         return None
 
 
@@ -276,14 +279,15 @@ class AshaScheduler:
             top, paused = len(bracket.rungs) - 1, (ledger.paused(scout) for scout in scouts)
             numbers.update(last.trial.number for last in paused if last is not None and last.rung < top)
             chosen = self._is_chosen(ledger, number)
-            units = _budget(bracket).n_resources - spent.resumed
+            units = _budget((bracket,)).n_resources - spent.resumed
             to_start = max(0, bracket.rungs[0].n_trials - len(spent.trials))
             to_promote = reached = 0
             for rung, level in enumerate(bracket.rungs[:-1]):
                 state = ledger.rung(number, rung)
                 more = min(to_start + to_promote, units // (level.n_resources - reached))
                 n_trials, reached = state.n_entered + more, level.n_resources
-                spare = 0 if chosen else len(state.ranking) if rung else 1 + len(scouts) + _SPARE
+                left = bracket.rungs[1].n_trials - len(state.promoted)
+                spare = 0 if chosen else len(state.ranking) if rung else left
                 numbers |= state.waiting(math.floor(n_trials / exact(bracket.factor)), at_least=spare)
                 # scouts, and what ends a bracket, are promoted beyond the limit
                 most = most_promotions(n_trials, bracket.factor) + len(scouts) + 1
@@ -331,14 +335,12 @@ class AshaScheduler:
     def _affordable(self, ledger: Ledger, number: int, rung: int, before: int = 0) -> bool:
         """Whether the units suffice to take a trial from `before` to `rung`, and then one to the top if none is there.
 
-        Without `robust` the plan's numbers of trials, which are kept to then, see to it.
+        Without `robust` the plan's numbers of trials, which are kept to then, see to a way to the top.
         """
-        if not self.robust:
-            return True
         bracket, spent = self.brackets[number], ledger.spent(number)
-        budget = _budget(bracket)
+        budget = _budget((bracket,))
         steps = [level.n_resources for level in bracket.rungs[rung:]]
-        if ledger.rung(number, len(bracket.rungs) - 1).n_entered:
+        if not self.robust or ledger.rung(number, len(bracket.rungs) - 1).n_entered:
             steps = steps[:1]
         return (
             spent.resumed + steps[-1] - before <= budget.n_resources
@@ -427,9 +429,9 @@ def last_place(n_trials: int, factor: float) -> int:
 
 
 @lru_cache(maxsize=64)
-def _budget(bracket: Bracket) -> Plan:
-    """What a bracket may cost by itself."""
-    return plan([bracket])
+def _budget(brackets: tuple[Bracket, ...]) -> Plan:
+    """What they may cost."""
+    return plan(brackets)
 
 
 def _draw(places: Sequence[int], rng: np.random.Generator) -> int:

@@ -14,20 +14,17 @@ class RungState:
     """Who is in a rung."""
 
     n_entered: int = 0
-    """Trials asked to run here."""
+    """Trials asked to run here; one that comes again, for all folds, counts once."""
     n_told: int = 0
     """Those with an outcome, failed and pruned ones included."""
+    n_pending: int = 0
+    """Evaluations that run here."""
     ranking: list[tuple[float, int]] = field(default_factory=list)
     """(-score, trial number) of those with all folds: the best first, ties to the earlier trial."""
     judged: dict[int, float] = field(default_factory=dict)
     """Scores by number of the trials that did not fail here: those in the ranking, and pruned ones."""
     promoted: set[int] = field(default_factory=set)
     """Numbers of the trials asked to run in the next rung."""
-
-    @property
-    def n_pending(self) -> int:
-        """Trials that run here."""
-        return self.n_entered - self.n_told
 
     def best_pruned(self) -> int | None:
         """The trial with the largest score of those that have not had all folds; None if there is none."""
@@ -88,10 +85,12 @@ class Ledger:
             self._forget(history)
         for position in range(self._n_evaluations, len(evaluations)):
             evaluation = evaluations[position]
-            self.rung(evaluation.bracket, evaluation.rung).n_entered += 1
             number, amount = evaluation.trial.number, evaluation.n_resources or 0
             spent, last = self.spent(evaluation.bracket), self._last.get(number)
             again = last is not None and last.rung == evaluation.rung
+            state = self.rung(evaluation.bracket, evaluation.rung)
+            state.n_pending += 1
+            state.n_entered += not again
             spent.resumed += amount if again else amount - self.reached(number)
             spent.from_scratch += amount
             if last is None:
@@ -101,15 +100,17 @@ class Ledger:
             self._last[number] = evaluation
         for position in range(self._n_outcomes, len(outcomes)):
             outcome = outcomes[position]
+            number = outcome.evaluation.trial.number
             state = self.rung(outcome.evaluation.bracket, outcome.evaluation.rung)
-            state.n_told += 1
+            state.n_pending -= 1
+            state.n_told += number not in state.judged
             add_score(self._levels, outcome)
             if outcome.status == "failed":
-                state.judged.pop(outcome.evaluation.trial.number, None)
+                state.judged.pop(number, None)
             else:
-                state.judged[outcome.evaluation.trial.number] = outcome.score
+                state.judged[number] = outcome.score
             if outcome.status == "ok":
-                insort(state.ranking, (-outcome.score, outcome.evaluation.trial.number))
+                insort(state.ranking, (-outcome.score, number))
                 self._complete[_place(outcome.evaluation)] = outcome
         self._n_evaluations, self._n_outcomes = len(evaluations), len(outcomes)
         return self
