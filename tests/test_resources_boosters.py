@@ -126,11 +126,36 @@ ROUNDED = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*`booster=gblinear` is deprecated")  # XGBoost 3.4
 @pytest.mark.parametrize(("library", "name", "params", "data", "fit_params"), EXACT)
 def test_rounds_made_in_parts_equal_rounds_made_at_once(library, name, params, data, fit_params):
     grown, once = both(library, make(library, name, **params), data, fit_params=fit_params)
     assert np.array_equal(outputs(grown, data[0]), outputs(once, data[0]))
     assert n_rounds(grown) == n_rounds(once)
+    assert parameters(grown) == parameters(once)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"subsample": 0.3},
+        {"subsample": 0.3, "random_state": 3},
+        {"subsample": 0.3, "sampling_method": "gradient_based"},
+        {"colsample_bytree": 0.5, "colsample_bylevel": 0.5},
+        {"colsample_bynode": 0.5, "num_parallel_tree": 2},
+        {"subsample": 0.3, "tree_method": "exact"},
+        {"booster": "dart", "rate_drop": 0.5},
+        {"rate_drop": 0.5, "one_drop": 1, "random_state": 3},
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*`booster=dart` is deprecated")
+def test_rounds_of_xgboost_draw_by_their_number_since_version_3_3(params):
+    pytest.importorskip("xgboost", minversion="3.3")
+    estimator = make("xgboost", "XGBRegressor", **params)
+    grown, once = both("xgboost", estimator, REAL)
+    other = clone(once).set_params(random_state=99).fit(*REAL)
+    assert np.array_equal(outputs(grown, REAL[0]), outputs(once, REAL[0]))
+    assert not np.array_equal(outputs(grown, REAL[0]), outputs(other, REAL[0]))
     assert parameters(grown) == parameters(once)
 
 
@@ -154,6 +179,7 @@ DRAWN = [
     ("xgboost", "XGBClassifier", {"subsample": 0.3, "random_state": 3, "seed_per_iteration": True}, MANY),
     ("xgboost", "XGBClassifier", {"colsample_bytree": 0.5}, MANY),
     ("xgboost", "XGBClassifier", {"colsample_bynode": 0.5, "num_parallel_tree": 2}, MANY),
+    ("xgboost", "XGBClassifier", {"subsample": 0.3, "tree_method": "approx"}, MANY),
     ("catboost", "CatBoostClassifier", {}, MANY),
     ("catboost", "CatBoostClassifier", {"random_state": 3, "n_estimators": 9}, MANY),
     ("catboost", "CatBoostClassifier", {"bootstrap_type": "Bernoulli", "subsample": 0.3, "random_seed": 3}, MANY),
@@ -185,8 +211,9 @@ def test_no_part_draws_again_what_an_earlier_one_drew(library, name, params, dat
     X, y = data
     estimator = make(library, name, **params, learning_rate=1e-9)
     grown = grow(Boosting(resource=ROUNDS[library], max_resources=9), estimator, X, y, [1, 2, 3])
-    trees = leaves(grown, X).reshape(len(X), -1).T
-    assert len({tree.tobytes() for tree in trees}) == len(trees)
+    once = clone(estimator).set_params(**{ROUNDS[library]: 3}).fit(X, y)
+    different = [{tree.tobytes() for tree in leaves(model, X).reshape(len(X), -1).T} for model in (grown, once)]
+    assert len(different[0]) >= len(different[1]) > 1
 
 
 @pytest.mark.parametrize(
@@ -239,6 +266,7 @@ ANEW = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*`booster=dart` is deprecated")  # XGBoost 3.4
 @pytest.mark.parametrize(("library", "name", "params", "fit_params"), ANEW)
 def test_a_model_that_would_become_another_one_is_fitted_anew(library, name, params, fit_params):
     grown, once = both(library, make(library, name, **params), BINARY, fit_params=fit_params)
@@ -469,6 +497,7 @@ def test_boosters_are_known_by_their_classes(library, name):
         assert resolve_auto(Closed(), "n_estimators", **size).growth == Refit(resource="n_estimators")
 
 
+@pytest.mark.filterwarnings("ignore:`XGBRFClassifier` is deprecated:FutureWarning")  # XGBoost 3.4
 def test_the_one_round_of_an_xgboost_forest_does_not_grow():
     forest = make("xgboost", "XGBRFClassifier", n_estimators=9)
     assert resolve_auto(forest).growth.resource == "n_samples"

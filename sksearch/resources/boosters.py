@@ -6,6 +6,7 @@ None of these libraries is imported here: the modules of its classes say whose a
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils.fixes import parse_version
 
 from sksearch.resources.laststep import enter, fit
 from sksearch.resources.protocol import Fold, Rows, Seed
@@ -34,9 +36,14 @@ def _lightgbm_continues(params: Params) -> bool:
     return not kinds & {"dart", "rf", "random_forest", "goss"}
 
 
+def _xgboost_draws_by_round() -> bool:
+    """Whether the draws of a round depend on nothing but the seed and its number: since 3.3, for Python 3.12 up."""
+    return bool(parse_version(sys.modules["xgboost"].__version__) >= parse_version("3.3"))
+
+
 def _xgboost_continues(params: Params) -> bool:
-    """Not DART, which scales the trees that it drops anew in every round."""
-    return params.get("booster") != "dart"
+    """Not DART, which drops trees at random in every round and scales them anew, where draws start again."""
+    return params.get("booster") != "dart" or _xgboost_draws_by_round()
 
 
 def _catboost_continues(params: Params) -> bool:
@@ -64,6 +71,8 @@ class Library:
     seeds: tuple[str, ...]
     """Names of the seed, the usual one first."""
     continues: Callable[[Params], bool]
+    draws_by_round: Callable[[], bool] = lambda: False
+    """Whether going on with the same seed draws what one longer fit would; else the draws start again."""
     part_seeds: tuple[str, ...] = ()
     """Names of seeds of single draws, which the seed sets where they are not given."""
     locks_params: bool = False
@@ -82,7 +91,14 @@ LIBRARIES = {
         _lightgbm_continues,
         part_seeds=("bagging_seed", "bagging_fraction_seed", "feature_fraction_seed", "extra_seed"),
     ),
-    "xgboost": Library("xgb_model", ("n_estimators",), 100, ("random_state", "seed"), _xgboost_continues),
+    "xgboost": Library(
+        "xgb_model",
+        ("n_estimators",),
+        100,
+        ("random_state", "seed"),
+        _xgboost_continues,
+        draws_by_round=_xgboost_draws_by_round,
+    ),
     "catboost": Library(
         "init_model",
         ("iterations", "n_estimators", "num_boost_round", "num_trees"),
@@ -126,13 +142,14 @@ class Boosting:
 
     Notes
     -----
-    Measured with LightGBM 4.7, XGBoost 3.2 and CatBoost 1.2.10: rounds made in parts equal rounds made
-    at once bit for bit, to rounding in CatBoost and in linear trees, as long as nothing is drawn at
-    random. Where rows, columns or thresholds are, every call of `fit` draws from the start again
-    (XGBoost: goes on from whatever its thread drew last). The seed is moved on by the rounds made so
-    far, lest the same be drawn again, and the model is another one, drawn alike. (LightGBM bins by a
-    sample of 200 000 rows, which the seed draws as well.) The model is fitted anew where going on would
-    mean something else, or is not possible: see `Library.continues` and `_ANEW`.
+    Measured with LightGBM 4.7, XGBoost 3.2 to 3.4 and CatBoost 1.2.10: rounds made in parts equal rounds
+    made at once bit for bit, to rounding in CatBoost and in linear trees, as long as nothing is drawn at
+    random. Where rows, columns or thresholds are, XGBoost since 3.3 draws by the number of the round, and
+    the same holds (but for rows with `tree_method="approx"`). Elsewhere every call of `fit` draws from the
+    start again (XGBoost before 3.3: goes on from whatever its thread drew last). The seed is moved on by
+    the rounds made so far then, lest the same be drawn again, and the model is another one, drawn alike.
+    (LightGBM bins by a sample of 200 000 rows, which the seed draws as well.) The model is fitted anew
+    where going on would mean something else, or is not possible: see `Library.continues` and `_ANEW`.
     """
 
     resource: str
@@ -172,7 +189,8 @@ def _continues(library: Library, model: Any, fold: Fold) -> bool:
 def _go_on(library: Library, model: Any, fold: Fold, size: dict[str, int], trained: int) -> None:
     """Add rounds to `model` until it has `size`; its other parameters stay what they were."""
     more = {name: n_rounds - trained for name, n_rounds in size.items()}
-    more |= _next_seed(library, model.get_params(), trained)
+    if not library.draws_by_round():
+        more |= _next_seed(library, model.get_params(), trained)
     fit_params = {**fold.fit_params, library.argument: model}
     if library.locks_params:
         # CatBoost goes on differently from a model just trained than from its copy or one read back from a file.
