@@ -14,7 +14,7 @@ import math
 import queue
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -45,6 +45,9 @@ StopReason: TypeAlias = Literal["budget", "exhausted", "callback"]
 
 Stop: TypeAlias = Callable[[History], StopReason | None]
 """A stopping rule, asked after each delivery; with a reason the search asks for nothing more."""
+
+AfterEach: TypeAlias = Callable[[History, Evaluation, set[int]], None]
+"""What hears of each outcome, and of each fold that comes after it: see `Desk`."""
 
 _logger = logging.getLogger("sksearch")
 
@@ -339,8 +342,8 @@ class Desk:
     Jobs leave in the order of asking, folds of one evaluation together, so few evaluations are
     under way at once and the sampler knows almost everything. With a rule that stops evaluations
     they leave fold by fold (`_next_folds`), and what comes back of an evaluation after its outcome
-    was decided is discarded. `after_each` is called with an evaluation that was delivered, or of which
-    such a fold came back.
+    was decided is discarded. `after_each` is called with the history, an evaluation that was delivered, or of
+    which such a fold came back, and the numbers of the trials that have folds at the workers.
 
     Once the stopping rule gives a reason nothing more is asked; what was asked is run to its end, so
     that with a seed the result does not depend on how far it was. The rule hears of those outcomes, too.
@@ -360,7 +363,7 @@ class Desk:
         rule_of: RuleOf | None = None,
         speculate: bool = True,
         stop: Stop | None = None,
-        after_each: Callable[[History, Evaluation], None] | None = None,
+        after_each: AfterEach | None = None,
     ) -> None:
         if rule_of is not None and not delivery.adaptive:
             raise ValueError("a rule decides by outcomes, and Delivery.fixed() waits for none; use Delivery.in_order.")
@@ -376,6 +379,7 @@ class Desk:
         self._stop = stop
         self._after_each = after_each
         self._jobs: deque[Job] = deque()
+        self._at_workers: Counter[int] = Counter()
         self._under_way: dict[Evaluation, UnderWay] = {}
         self._complete: dict[Evaluation, Outcome] = {}
         self._nothing_to_ask_at: int | None = None
@@ -405,6 +409,7 @@ class Desk:
         for job in unit:
             under_way = self._under_way[job.evaluation]
             under_way.start_time = min(now, under_way.start_time)
+            self._at_workers[job.evaluation.trial.number] += 1
         self._deciding += time.perf_counter() - start
         return unit
 
@@ -515,11 +520,11 @@ class Desk:
         self._seconds += score.fit_time + score.score_time
         self._n_measured += 1
         evaluation = score.job.evaluation
+        self._at_workers[evaluation.trial.number] -= 1
         under_way = self._under_way.get(evaluation)
         if under_way is None:
             _logger.debug("discarded: fold %d of trial %d", score.job.fold, evaluation.trial.number)
-            if self._after_each is not None:
-                self._after_each(self._history, evaluation)
+            self._report(evaluation)
             return
         under_way.collect(score, math.nan if score.error is not None else self._objective(score.test_scores))
         if not under_way.decided:
@@ -542,11 +547,14 @@ class Desk:
     def _tell(self, outcome: Outcome) -> None:
         self._history.told(outcome)
         _logger.debug("told: trial %d, %s, score %r", outcome.evaluation.trial.number, outcome.status, outcome.score)
-        if self._after_each is not None:
-            self._after_each(self._history, outcome.evaluation)
+        self._report(outcome.evaluation)
         if self._stop is not None:
             reason = self._stop(self._history)
             self.stop_reason = self.stop_reason or reason
+
+    def _report(self, evaluation: Evaluation) -> None:
+        if self._after_each is not None:
+            self._after_each(self._history, evaluation, set(+self._at_workers))
 
     def _deliver_next(self) -> bool:
         """Deliver the outcome that is next in the order of asking, if it is complete."""

@@ -463,7 +463,7 @@ def test_models_of_spared_trials_are_dropped_even_if_a_fold_comes_late(monkeypat
 
 def test_a_fold_that_comes_after_the_decision_is_reported() -> None:
     scheduler = AshaScheduler(FixedSampler([{"x": 0}] * 9), asynchronous_brackets(1, 3, 3))
-    heard: list[int] = []
+    heard: list[tuple[int, bool]] = []
     history = History()
     desk = Desk(
         scheduler,
@@ -473,14 +473,14 @@ def test_a_fold_that_comes_after_the_decision_is_reported() -> None:
         entropy=0,
         delivery=Delivery.on_arrival(),
         rule_of=lambda *_: Never(),
-        after_each=lambda _, evaluation: heard.append(evaluation.trial.number),
+        after_each=lambda _, evaluation, at_workers: heard.append((evaluation.trial.number, 0 in at_workers)),
     )
     first = desk.next_unit(2, 0)
     second = [job for _ in range(5) for job in desk.next_unit(2, 0)]
     late = next(job for job in second if job.evaluation == first[0].evaluation)
     for job in (first[0], late):
         desk.collect(fold_score_of(job))
-    assert heard == [0, 0]
+    assert heard == [(0, True), (0, False)]
     assert [o.status for o in history.outcomes] == ["pruned"]
 
 

@@ -888,6 +888,41 @@ def test_a_model_that_cannot_be_pickled_is_trained_anew_when_it_is_promoted(sche
     assert Unpicklable.n_passes <= 2 * from_scratch
 
 
+class Diverging(SGDClassifier):
+    """Fails in the ninth pass."""
+
+    n_passes = 0
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
+        time.sleep(0.01)
+        Diverging.n_passes += 1
+        self.n_passes_ = getattr(self, "n_passes_", 0) + 1
+        if self.n_passes_ == 9:
+            raise FloatingPointError("too large")
+        return super().partial_fit(X, y, classes=classes, sample_weight=sample_weight)
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_folds_beside_one_that_fails_go_on_from_their_models() -> None:
+    search = HyperbandSearchCV(
+        Diverging(random_state=0),
+        {"alpha": loguniform(1e-6, 1e-1)},
+        min_resources=3,
+        max_resources=9,
+        schedule="hyperband",
+        sampler="random",
+        brackets=1,
+        cv=4,
+        n_jobs=2,
+        refit=False,
+    )
+    Diverging.n_passes = 0
+    with joblib.parallel_config(backend="threading"), pytest.warns(FitFailedWarning, match="too large"):
+        search.fit(X, Y)
+    assert [(row["n_trials"], row["n_resources"]) for row in search.brackets_] == [(3, 3), (1, 9)]
+    assert Diverging.n_passes <= 4 * (3 * 3 + 1 * (9 - 3))
+
+
 @pytest.mark.parametrize("sparse_y", [False, True])
 def test_several_labels_at_once_are_not_for_partial_fit(sparse_y: bool) -> None:
     rows, labels = make_multilabel_classification(n_samples=90, n_features=5, n_classes=3, random_state=0)

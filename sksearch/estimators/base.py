@@ -29,11 +29,11 @@ from sksearch._sklearn import (
     scorers_by_name,
 )
 from sksearch.evaluate import Evaluator, Growing, Split, Task
-from sksearch.execution import Delivery, Desk, JobPool, Stop, run_search
+from sksearch.execution import AfterEach, Delivery, Desk, JobPool, Stop, run_search
 from sksearch.pruning import RuleOf
 from sksearch.results import as_records, blank_unseen, last_outcomes, padded_records, scikit_learn_records
 from sksearch.schedulers.protocol import Scheduler
-from sksearch.trials import Evaluation, FailedScore, History, Job, Outcome, Scores
+from sksearch.trials import FailedScore, History, Job, Outcome, Scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +86,8 @@ class Plan:
     """Says when the remaining folds of a trial are not run; None: never."""
     stop: Stop | None = None
     """Says, after each outcome, why the search is to end; None: it runs to its end."""
-    after_each: Callable[[History, Evaluation], None] | None = None
-    """Called with an evaluation after its outcome, and after a fold that was not waited for; in the main process."""
+    after_each: AfterEach | None = None
+    """Called after an outcome, and after a fold that was not waited for, in the main process: see `Desk`."""
 
     @property
     def n_fits_known(self) -> bool:

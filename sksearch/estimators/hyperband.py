@@ -150,9 +150,10 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     Li et al. (2020), Algorithm 2, made safe against misleading early scores: of the places at the
     top one in `factor` belongs to the first trials, and rungs are skipped up to the highest one whose
     scores have a correlation below 0.5 (shrunk towards 0.7) with those of the highest rung that four of
-    its trials have reached. The units of resource spent are never more than `plan` says. The model is
-    trained on the last score of every trial, whatever its rung, as in Salinas et al. (2023), but for
-    scores in rungs that are skipped; in the published brackets, but for amounts below the bracket's lowest.
+    its trials have reached. The units of resource spent are never more than `plan` says, which tells
+    how they count. The model is trained on the last score of every trial, whatever its rung, as in
+    Salinas et al. (2023), but for scores in rungs that are skipped; in the published brackets, but for
+    amounts below the bracket's lowest.
 
     References
     ----------
@@ -424,7 +425,10 @@ class HyperbandSearchCV(AdaptiveSearchCV):
 
 @dataclass(slots=True)
 class _DropFinished:
-    """After each outcome, and each fold that comes late: drop the paused models of trials that will not go on."""
+    """After each outcome, and each fold that comes late: drop the paused models of trials that will not go on.
+
+    Not before all folds are back: one that waits at a worker would find no model, and train all of it.
+    """
 
     scheduler: AshaScheduler | HyperbandScheduler
     spool: Spool
@@ -432,12 +436,12 @@ class _DropFinished:
     _kept: set[int] = field(default_factory=set)
     """Trials that models are kept of."""
 
-    def __call__(self, history: History, evaluation: Evaluation) -> None:
-        unfinished = self.scheduler.unfinished(history)
-        for number in (self._kept | {evaluation.trial.number}) - unfinished:
+    def __call__(self, history: History, evaluation: Evaluation, at_workers: set[int]) -> None:
+        needed = self.scheduler.unfinished(history) | at_workers
+        for number in (self._kept | {evaluation.trial.number}) - needed:
             for fold in range(self.n_folds):
                 self.spool.discard(number, fold)
-        self._kept = unfinished
+        self._kept = needed
 
 
 def _n_rows(part: Any) -> int:

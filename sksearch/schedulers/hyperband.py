@@ -269,7 +269,7 @@ class AshaScheduler:
 
         That is a share of each rung, taken as full as it can still get with the candidates and the units of
         resource that are left. Until a trial is at the top by its scores, those that the end of the bracket
-        may call for stay as well: all of the higher rungs, and some of the lowest, in case promoted ones fail.
+        may call for stay as well: all of the higher rungs, and of the lowest as many as it may yet promote.
         """
         ledger = self._ledger.read(history)
         numbers = {evaluation.trial.number for evaluation in history.pending}
@@ -335,7 +335,7 @@ class AshaScheduler:
     def _affordable(self, ledger: Ledger, number: int, rung: int, before: int = 0) -> bool:
         """Whether the units suffice to take a trial from `before` to `rung`, and then one to the top if none is there.
 
-        Without `robust` the plan's numbers of trials, which are kept to then, see to a way to the top.
+        Without `robust` the plan's numbers of trials, which are kept to then, leave a way to the top.
         """
         bracket, spent = self.brackets[number], ledger.spent(number)
         budget = _budget((bracket,))
@@ -395,7 +395,8 @@ class AshaScheduler:
     def _last_promotion(self, ledger: Ledger) -> _Promotion | None:
         """For a bracket at rest with nothing but scouts at the top: the best trial of its highest rung.
 
-        Where none is left that can go on, as the promoted ones failed: the best pruned one has all its folds.
+        Where none is left that can go on, as the promoted ones failed: the best pruned one that can has all its
+        folds, or, if no trial of the bracket has, the best one.
         """
         for number, bracket in enumerate(self.brackets):
             states = [ledger.rung(number, rung) for rung in range(len(bracket.rungs))]
@@ -409,9 +410,11 @@ class AshaScheduler:
                         found := self._if_affordable(ledger, _Promotion(trial, number, rung + 1))
                     ):
                         return found
+            alone = not any(ledger.paused(trial) for trial in ledger.spent(number).trials)
             for rung in range(len(states) - 2, -1, -1):
-                pruned = states[rung].best_pruned()
-                if pruned is not None and self._affordable(ledger, number, rung):
+                pruned, most = states[rung].best_pruned(), bracket.rungs[rung + 1].n_trials
+                rises = len(states[rung].promoted) < most and self._affordable(ledger, number, rung + 1)
+                if pruned is not None and (rises or alone) and self._affordable(ledger, number, rung):
                     return _Promotion(pruned, number, rung)
         return None
 
