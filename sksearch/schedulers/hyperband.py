@@ -184,10 +184,10 @@ class HyperbandScheduler:
             if state.n_pending:
                 return None
             trial = next((trial for _, trial in state.ranking[:most] if trial not in state.promoted), None)
-            below, above = self.brackets[number].rungs[rung : rung + 2]
-            affordable = above.n_resources - below.n_resources <= self._left(ledger)
-            if trial is not None and len(state.promoted) < most and affordable:
-                return _Promotion(trial, number, rung + 1)
+            if trial is not None and len(state.promoted) < most:
+                below, above = self.brackets[number].rungs[rung : rung + 2]
+                if above.n_resources - below.n_resources <= self._left(ledger):
+                    return _Promotion(trial, number, rung + 1)
         return None
 
 
