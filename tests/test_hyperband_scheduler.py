@@ -196,10 +196,8 @@ class Replay:
         return evaluation
 
     def tell(self, evaluation):
-        score, rng = (
-            self.score(evaluation),
-            np.random.default_rng((self.seed, evaluation.trial.number, evaluation.rung, 1)),
-        )
+        score = self.score(evaluation)
+        rng = np.random.default_rng((self.seed, evaluation.trial.number, evaluation.rung, 1))
         pruned = rng.random() < self.p_prune and self.scheduler.rival(self.history, evaluation) is not None
         folds = (score, math.nan) if pruned else (score, score)
         self.history.told(Outcome(evaluation=evaluation, folds=(), score=score, fold_scores=folds))
