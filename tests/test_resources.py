@@ -49,12 +49,12 @@ from sklearn.linear_model import (
 from sklearn.metrics import check_scoring
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import StratifiedKFold
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PowerTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from sksearch import HyperbandSearchCV
@@ -443,6 +443,49 @@ def test_fit_parameters_without_a_place_in_partial_fit_are_refused():
         assert isinstance(resolve(pipeline, fit_params=["sample_weight"]).growth, PartialFit)
 
 
+def always_one(estimator, X, y):
+    return 1.0
+
+
+@pytest.mark.parametrize("asks", [True, "weights"])
+@pytest.mark.parametrize("steps", [(), (PCA(3),)])
+@pytest.mark.parametrize("make", [MultiOutputClassifier, OneVsRestClassifier])
+def test_passes_within_a_meta_estimator_need_what_is_routed_requested_for_them(make, steps, asks):
+    """scikit-learn routes what is requested for `partial_fit` there; its error would come from every fit."""
+    X, y = IRIS
+    y = np.column_stack([y, y]) if make is MultiOutputClassifier else y
+    name = asks if isinstance(asks, str) else "sample_weight"
+    with sklearn.config_context(enable_metadata_routing=True):
+        inner = SGDClassifier(random_state=0)
+        last = make(inner.set_fit_request(sample_weight=asks))
+        estimator = make_pipeline(*steps, last) if steps else last
+        grid = {f"{make.__name__.lower()}__estimator__alpha" if steps else "estimator__alpha": [1e-4, 1e-3, 1e-2]}
+        search = HyperbandSearchCV(
+            estimator, grid, max_resources=3, scoring=always_one, random_state=0, error_score="raise"
+        )
+        with pytest.raises(
+            ValueError, match=f"needs {name} requested for partial_fit within {make.__name__}.*'n_samples'"
+        ):
+            search.fit(X, y, **{name: np.ones(150)})
+        inner.set_partial_fit_request(sample_weight=asks)
+        search.set_params(estimator=make_pipeline(*steps, make(inner)) if steps else make(inner))
+        weights = np.where(IRIS[1] == 2, 0.0, 1.0)
+        assert 2 not in search.fit(X, y, **{name: weights}).predict(X)
+
+
+def test_one_against_one_learns_labels_that_are_words():
+    """Its `partial_fit` would compare them with numbers."""
+    X, y = IRIS
+    search = HyperbandSearchCV(
+        OneVsOneClassifier(SGDClassifier(random_state=0)),
+        {"estimator__alpha": [1e-4, 1e-3, 1e-2]},
+        random_state=0,
+        error_score="raise",
+    ).fit(X, np.array(["a", "b", "c"])[y])
+    assert search.resource_ == "n_samples"
+    assert search.best_score_ > 0.8
+
+
 def test_a_search_refuses_them_before_any_fit():
     X, y = IRIS
     search = HyperbandSearchCV(NeverFitted(), {"alpha": [1e-4, 1e-3, 1e-2]}, max_resources=3)
@@ -558,6 +601,55 @@ def test_steps_that_repeat_themselves_keep_nothing(sparse_output):
         estimator = Pipeline([("encode", clone(encode).set_output(transform=output)), ("last", SGDClassifier())])
         paused = grow(PartialFit(max_resources=9), estimator, frame, IRIS[1], [1, 3], classes=[0, 1, 2])
         assert "_kept_fold" not in vars(paused)
+
+
+def doubled_in_place(frame):
+    frame["size"] = frame["size"] * 2 + 1
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("steps", "frame"),
+    [
+        ([StandardScaler(copy=False)], False),
+        ([PowerTransformer(copy=False), "passthrough"], False),
+        ([FunctionTransformer(doubled_in_place)], True),
+    ],
+)
+def test_steps_that_work_in_place_are_applied_once(steps, frame):
+    """What a fold is for is made of rows of its own: these steps overwrite them."""
+    X, y = IRIS
+    rows = colours(150)[["size"]].copy if frame else (X * 3 + 7).copy
+    model = GradientBoostingRegressor(random_state=0)
+    names = [f"step{number}" for number in range(len(steps))]
+    estimator = Pipeline([*zip(names, steps, strict=True), ("last", model)])
+    growth = WarmStart(resource="last__n_estimators", max_resources=9)
+    grown, trained = clone(estimator), 0
+    for level in (1, 3, 9):
+        grown = pickle.loads(
+            pickle.dumps(growth.fit(grown, Fold(rows(), y, {}, SEED), n_resources=level, trained=trained))
+        )
+        once = clone(estimator).set_params(last__n_estimators=level).fit(rows(), y)
+        assert np.array_equal(grown.predict(rows()), once.predict(rows()))
+        trained = level
+
+
+class Uncopyable(np.ndarray):
+    """Rows that cannot be copied."""
+
+    def __deepcopy__(self, memo):
+        raise TypeError
+
+
+def test_rows_that_cannot_be_copied_are_kept_as_the_steps_made_them():
+    X, y = IRIS
+    estimator = make_pipeline(StandardScaler(), GradientBoostingRegressor(random_state=0))
+    growth = WarmStart(resource="gradientboostingregressor__n_estimators", max_resources=9)
+    paused = growth.fit(clone(estimator), Fold(X.view(Uncopyable), y, {}, SEED), n_resources=3, trained=0)
+    assert "_kept_fold" in vars(paused)
+    done = growth.fit(paused, Fold(X, y, {}, SEED), n_resources=9, trained=3)
+    once = clone(estimator).set_params(gradientboostingregressor__n_estimators=9).fit(X, y)
+    assert np.array_equal(done.predict(X), once.predict(X))
 
 
 class Resampler(BaseEstimator):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_classification
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -263,6 +263,14 @@ ANEW = [
     ("catboost", "CatBoostClassifier", {"langevin": True}, {}),
     ("catboost", "CatBoostClassifier", {}, {"baseline": np.linspace(-1, 1, 569)}),
     ("catboost", "CatBoostClassifier", {"early_stopping_rounds": 2}, {"eval_set": HELD_OUT}),
+    ("catboost", "CatBoostClassifier", {**FIXED, "boost_from_average": True}, {}),
+    ("catboost", "CatBoostClassifier", {**FIXED, "eval_fraction": 0.3, "early_stopping_rounds": 1}, {}),
+    ("catboost", "CatBoostClassifier", {**FIXED, "monotone_constraints": "20:-1,22:-1"}, {}),
+    ("catboost", "CatBoostClassifier", {**FIXED, "first_feature_use_penalties": "20:30,22:30,27:30"}, {}),
+    ("catboost", "CatBoostClassifier", {**FIXED, "per_object_feature_penalties": "20:.1,22:.1,27:.1"}, {}),
+    ("catboost", "CatBoostClassifier", {"diffusion_temperature": 1000.0}, {}),
+    ("lightgbm", "LGBMClassifier", {"cegb_penalty_feature_coupled": 30 * (20.0,)}, {}),
+    ("lightgbm", "LGBMClassifier", {"cegb_penalty_feature_lazy": 30 * (0.1,)}, {}),
 ]
 
 
@@ -273,6 +281,41 @@ def test_a_model_that_would_become_another_one_is_fitted_anew(library, name, par
     assert np.array_equal(outputs(grown, BINARY[0]), outputs(once, BINARY[0]))
     assert n_rounds(grown) == n_rounds(once)
     assert parameters(grown) == parameters(once)
+
+
+def test_predicted_variances_are_fitted_anew():
+    estimator = make("catboost", "CatBoostRegressor", **FIXED, loss_function="RMSEWithUncertainty")
+    grown, once = both("catboost", estimator, REAL)
+    assert np.array_equal(grown.predict(REAL[0]), once.predict(REAL[0]))
+
+
+def test_a_ranker_that_learns_how_positions_mislead_is_fitted_anew():
+    estimator = make("xgboost", "XGBRanker", lambdarank_unbiased=True)
+    grown, once = both("xgboost", estimator, RANKED, fit_params={"qid": np.repeat([0, 1], 221)})
+    assert np.array_equal(grown.predict(REAL[0]), once.predict(REAL[0]))
+    assert n_rounds(grown) == 9
+
+
+@pytest.mark.parametrize("weights", [[1, 3], {0: 1, 1: 3}])
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_list_or_dict_that_is_searched_in_catboost(weights, goes_on):
+    """`clone` refuses a CatBoost model that has one, as its constructor copies what it is given."""
+    X, y = BINARY
+    estimator = make("catboost", "CatBoostClassifier", **FIXED, **({} if goes_on else {"boost_from_average": True}))
+    search = HyperbandSearchCV(
+        estimator,
+        {"class_weights": [weights], "depth": [2, 4]},
+        resource="iterations",
+        min_resources=3,
+        max_resources=9,
+        sampler="random",
+        random_state=0,
+        cv=2,
+    ).fit(X, y)
+    best = {name: [value] for name, value in search.best_params_.items()}
+    once = GridSearchCV(clone(estimator).set_params(iterations=9), best, cv=2).fit(X, y)
+    assert set(search.cv_results_["status"]) <= {"ok", "pruned", "stopped"}
+    assert search.best_score_ == pytest.approx(once.best_score_, abs=1e-12)
 
 
 def test_catboost_does_not_go_on_on_graphics_cards():

@@ -109,6 +109,15 @@ def test_folds_that_keep_groups_together_have_samples_of_whole_groups(n, n_group
             assert n_classes == 0 or set(y[rows]) == set(y[train])
 
 
+def test_groups_may_be_a_column_or_pairs():
+    train, groups = np.arange(100), np.random.default_rng(0).integers(0, 9, size=100)
+    growth = Samples(n_rows=100, stratify=False)
+    column, pairs = pd.DataFrame({"group": groups}), np.column_stack([groups // 3, groups % 3])
+    for rows in zip(*(samples(growth, train, None, each) for each in (groups, column, pairs)), strict=True):
+        assert np.array_equal(rows[0], rows[1])
+        assert np.array_equal(rows[0], rows[2])
+
+
 @settings(max_examples=50)
 @given(counts=st.lists(st.integers(5, 60), min_size=1, max_size=5), seed=st.integers(0, 2**32 - 1))
 def test_samples_of_stratified_folds_keep_the_shares_of_the_classes(counts, seed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -146,6 +147,27 @@ def test_a_size_grown_by_warm_starts_equals_one_fitted_at_once(name):
         else:
             assert np.array_equal(outputs(grown, X)[method], expected)
     assert repr(grown.get_params()) == repr(once.get_params())
+
+
+@pytest.mark.parametrize("name", ["GaussianMixture", "BayesianGaussianMixture"])
+def test_a_mixture_chooses_among_all_its_starts(name):
+    mixture, X, y = example(name)
+    mixture.set_params(n_components=5, n_init=8, init_params="random_from_data")
+    growth = resolve(mixture, "max_iter", max_resources=9)
+    grown = grow(growth, mixture, X, y, [1, 3, 9])
+    once = clone(mixture).set_params(max_iter=9).fit(X, y)
+    assert np.array_equal(grown.score_samples(X), once.score_samples(X))
+
+
+@pytest.mark.parametrize("weights", ["balanced", "balanced_subsample"])
+def test_a_forest_of_balanced_classes_does_not_warn_of_other_data(weights):
+    X, y = IRIS
+    forest = CLASSES["RandomForestClassifier"](random_state=0, class_weight=weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        grown = grow(resolve(forest, "n_estimators", max_resources=9), forest, X[:120], y[:120], [1, 3, 9])
+    once = clone(forest).set_params(n_estimators=9).fit(X[:120], y[:120])
+    assert np.array_equal(grown.predict_proba(X), once.predict_proba(X))
 
 
 @pytest.mark.parametrize("name", [name for name in SIZES if name in SOLVERS])

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils.fixes import parse_version
 
 from sksearch.resources.laststep import enter, fit
@@ -30,10 +29,20 @@ _ANEW = {
 """Parameters of `fit`, or of the model, with which it is fitted anew."""
 
 
+_CATBOOST_ANEW = (
+    *("model_shrink_rate", "langevin", "posterior_sampling", "boost_from_average", "eval_fraction"),
+    *("first_feature_use_penalties", "per_object_feature_penalties"),
+)
+
+
 def _lightgbm_continues(params: Params) -> bool:
-    """Not DART, which rescales earlier trees, nor a forest, which refuses; GOSS starts each fit with all rows."""
+    """Not DART, which rescales earlier trees, nor a forest, which refuses; GOSS starts each fit with all rows.
+
+    Nor where a feature costs something at its first use only: each fit would charge it again.
+    """
     kinds = {params.get(name) for name in ("boosting_type", "boosting", "boost", "data_sample_strategy")}
-    return not kinds & {"dart", "rf", "random_forest", "goss"}
+    first_use = any(params.get(f"cegb_penalty_feature_{name}") is not None for name in ("coupled", "lazy"))
+    return not kinds & {"dart", "rf", "random_forest", "goss"} and not first_use
 
 
 def _xgboost_draws_by_round() -> bool:
@@ -42,20 +51,28 @@ def _xgboost_draws_by_round() -> bool:
 
 
 def _xgboost_continues(params: Params) -> bool:
-    """Not DART, which drops trees at random in every round and scales them anew, where draws start again."""
-    return params.get("booster") != "dart" or _xgboost_draws_by_round()
+    """Not DART, which drops trees at random in every round and scales them anew, where draws start again.
+
+    Nor a ranker that learns how positions mislead, as the model to go on from does not tell it.
+    """
+    scales = params.get("booster") == "dart" and not _xgboost_draws_by_round()
+    return not scales and not params.get("lambdarank_unbiased")
 
 
 def _catboost_continues(params: Params) -> bool:
     """Only a learning rate that is set, as CatBoost derives it from the number of rounds else.
 
     Ordered boosting keeps a row's own target out of its residual, which the model to go on from knows;
-    shrinking earlier trees is refused, or left out with a warning; graphics cards do not go on.
+    shrinking earlier trees is refused, or left out with a warning; graphics cards do not go on. A start
+    from the average that is asked for is refused as well; predicted variances go on to nonsense. Rows
+    held out stop the rounds early; what a feature costs at its first use would be charged again.
     """
     learns_at = [params.get(name) for name in ("learning_rate", "eta")]
-    shrinks = any(params.get(name) for name in ("model_shrink_rate", "langevin", "posterior_sampling"))
+    otherwise = any(params.get(name) for name in _CATBOOST_ANEW)
     plain = params.get("boosting_type") != "Ordered" and params.get("task_type") != "GPU"
-    return any(rate is not None for rate in learns_at) and plain and not shrinks
+    loss = params.get("loss_function") or params.get("objective")
+    certain = not (isinstance(loss, str) and loss.startswith("RMSEWithUncertainty"))
+    return any(rate is not None for rate in learns_at) and plain and certain and not otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +94,8 @@ class Library:
     """Names of seeds of single draws, which the seed sets where they are not given."""
     locks_params: bool = False
     """Whether a fitted model refuses `set_params`; its parameters are part of its pickle's state then."""
+    settles: tuple[str, ...] = ()
+    """Parameters that a model may set by itself, as its `get_all_params` tells after a fit."""
 
 
 LIBRARIES = {
@@ -106,6 +125,7 @@ LIBRARIES = {
         ("random_seed", "random_state"),
         _catboost_continues,
         locks_params=True,
+        settles=("model_shrink_rate",),  # with monotone constraints, or Langevin's diffusion
     ),
 }
 
@@ -168,7 +188,7 @@ class Boosting:
             _go_on(library, model, caught, size, trained)
         elif library is not None and trained and library.locks_params:
             # Not in place: a CatBoost model read back and fitted again may hang at predict (its issue 2905).
-            again = fit(clone(model).set_params(**size), caught)
+            again = fit(_unfitted(model).set_params(**size), caught)
             vars(model).clear()
             vars(model).update(vars(again))
         else:
@@ -183,7 +203,15 @@ class Boosting:
 def _continues(library: Library, model: Any, fold: Fold) -> bool:
     params = model.get_params()
     given = {name for name, value in {**params, **fold.fit_params}.items() if value is not None}
+    if library.settles:
+        settled = model.get_all_params()
+        params = {**{name: settled.get(name) for name in library.settles}, **params}
     return library.continues(params) and not given & _ANEW
+
+
+def _unfitted(model: Any) -> Any:
+    """A CatBoost model with the same parameters, by its own rules: `clone` refuses values that it copies, as lists."""
+    return type(model)().set_params(**model.get_params())
 
 
 def _go_on(library: Library, model: Any, fold: Fold, size: dict[str, int], trained: int) -> None:
@@ -195,7 +223,7 @@ def _go_on(library: Library, model: Any, fold: Fold, size: dict[str, int], train
     if library.locks_params:
         # CatBoost goes on differently from a model just trained than from its copy or one read back from a file.
         fit_params[library.argument] = copy(model)
-        longer = fit(clone(model).set_params(**more), fold._replace(fit_params=fit_params))
+        longer = fit(_unfitted(model).set_params(**more), fold._replace(fit_params=fit_params))
         learnt = {name: value for name, value in longer.__getstate__().items() if name not in longer.get_params()}
         model.__setstate__({**learnt, **size})
     else:

@@ -9,8 +9,11 @@ from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import sklearn
 from sklearn.base import clone, is_classifier
 from sklearn.cluster import Birch
+from sklearn.multiclass import OneVsOneClassifier
+from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
 from sksearch.nets import is_net
 from sksearch.resources.boosters import Boosting, library_of, rounds_parameter
@@ -151,7 +154,8 @@ def _choose(
     steps = prefix.split("__")[:-1]
     if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
         return "n_samples"  # the last step itself is searched: only rows suit every choice
-    if _refusal(prefix, model, searched_names, categories) is None:
+    # OneVsOneClassifier compares labels that are words with numbers in partial_fit (seen with scikit-learn 1.9)
+    if not isinstance(model, OneVsOneClassifier) and _refusal(prefix, model, searched_names, categories) is None:
         known = n_classes is not None and (not isinstance(n_classes, tuple) or learns_several_targets(model))
         if known or not is_classifier(model):
             return "partial_fit"
@@ -220,6 +224,8 @@ def _own_refusal(model: Any) -> str | None:
 
 def _check_fit_params(prefix: str, model: Any, names: Collection[str]) -> None:
     """`partial_fit` may take less than `fit`: `coef_init`, say, makes no sense at the second pass."""
+    if sklearn.get_config()["enable_metadata_routing"]:
+        _check_routes(prefix, model, names)
     accepted = inspect.signature(model.partial_fit).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
         return
@@ -228,6 +234,23 @@ def _check_fit_params(prefix: str, model: Any, names: Collection[str]) -> None:
             f"resource='partial_fit' has no place for the fit parameter {name!r}: {type(model).__name__}.partial_fit "
             f"takes {', '.join(accepted)}; leave it out, or use resource={_other_resource(prefix, model)!r}."
         )
+
+
+def _check_routes(prefix: str, model: Any, names: Collection[str]) -> None:
+    """A meta-estimator hands on in `partial_fit` what is requested for that, whatever is for `fit`."""
+    routing = get_routing_for_object(model)
+    if not isinstance(routing, MetadataRouter):
+        return
+    params = dict.fromkeys(sorted(names), ())
+    try:
+        routing.validate_metadata(method="partial_fit", params=params)
+        routing.route_params(caller="partial_fit", params=params)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"resource='partial_fit' needs {', '.join(params)} requested for partial_fit within "
+            f"{type(model).__name__}, as for fit: call set_partial_fit_request on the estimator that takes it, or use "
+            f"resource={_other_resource(prefix, model)!r}."
+        ) from error
 
 
 def _other_resource(prefix: str, model: Any) -> str:

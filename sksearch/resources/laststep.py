@@ -8,13 +8,14 @@ bit for bit, and kept with the paused model where it is not (TargetEncoder, PCA,
 from __future__ import annotations
 
 from collections.abc import Collection
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
 from sksearch.resources.protocol import Fold
 from sksearch.spool import KEPT_FOLD
@@ -47,8 +48,10 @@ def names_at_last(estimator: Any, names: Collection[str]) -> set[str]:
         return set(names)
     if not sklearn.get_config()["enable_metadata_routing"]:
         return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
-    request = getattr(get_routing_for_object(model), "fit", None)  # a router's own estimators may ask for more
-    asked = {} if request is None else request.requests
+    routing = get_routing_for_object(model)
+    if isinstance(routing, MetadataRouter):  # hands names on as they are
+        return set(routing.consumes("fit", names))
+    asked = routing.fit.requests
     return {name for name, alias in asked.items() if (name if alias is True else alias) in names}
 
 
@@ -66,8 +69,9 @@ def enter(estimator: Any, fold: Fold, *, trained: int, pause: bool) -> tuple[Any
         if not pause:
             estimator.__dict__.pop(KEPT_FOLD, None)
         return model, caught
+    before = _copied(fold) if pause else None  # a step may work in place
     caught = _catch(estimator, fold)
-    if pause and not _repeats(_frozen(estimator), fold, caught):
+    if before is not None and not _repeats(_frozen(estimator), before, caught):
         # not a parameter, so clone leaves it behind
         estimator.__dict__[KEPT_FOLD] = {name: getattr(caught, name) for name in ("X", "y", "fit_params")}
     return model, caught
@@ -108,6 +112,14 @@ def _frozen(pipeline: Any) -> Any:
     arguments = {**pipeline.get_params(deep=False), "memory": None, "verbose": False}
     arguments["steps"] = [*steps, (name, _frozen(last) if isinstance(last, Pipeline) else last)]
     return type(pipeline)(**arguments)
+
+
+def _copied(fold: Fold) -> Fold:
+    """With rows of its own; without any where they cannot be copied."""
+    try:
+        return fold._replace(X=deepcopy(fold.X))
+    except Exception:  # noqa: BLE001 - whatever a container of the user's raises
+        return fold._replace(X=None)
 
 
 def _repeats(frozen: Any, fold: Fold, caught: Fold) -> bool:

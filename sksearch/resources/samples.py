@@ -44,7 +44,7 @@ class Samples:
         order = rng.permutation(n_train)
         codes = _codes(y, train) if self.stratify and y is not None else np.zeros((n_train, 1), dtype=np.intp)
         if groups is not None:
-            members = np.unique(np.asarray(groups)[train], return_inverse=True)[1]
+            members = np.unique(_codes(groups, train), axis=0, return_inverse=True)[1].ravel()
             order = order[np.argsort(rng.permutation(1 + int(members.max()))[members[order]], kind="stable")]
         elif codes.shape[1] == 1:
             order = order[np.argsort(_quantiles(codes[order, 0]), kind="stable")]
@@ -55,7 +55,7 @@ class Samples:
 
 
 def _codes(y: Any, train: Rows) -> Rows:
-    """The labels of the training rows as numbers from 0, one column for each target."""
+    """The labels, or groups, of the training rows as numbers from 0, one column for each of theirs."""
     dense = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
     labels = dense[train].reshape(len(train), -1)
     return np.column_stack([np.unique(column, return_inverse=True)[1] for column in labels.T])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +19,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
 )
 from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 from sksearch.resources.laststep import enter, fit
 from sksearch.resources.protocol import Fold, Rows, Seed
@@ -25,6 +29,7 @@ _STARTS = {"coef_init", "intercept_init"}
 _HIST = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 _BOOSTING = (GradientBoostingClassifier, GradientBoostingRegressor)
 _BAGGING = (BaggingClassifier, BaggingRegressor)
+_MIXTURES = (GaussianMixture, BayesianGaussianMixture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,14 @@ class WarmStart:
     Measured with scikit-learn 1.6.0 and 1.9.1: `n_estimators`, and `max_iter` of
     HistGradientBoosting, count the members in all; any other `max_iter` counts the iterations of one
     call of `fit` (scikit-learn issue 25522). The former equal a fit at once bit for bit with an int
-    `random_state`. The latter restart the solver from the coefficients: coordinate descent and
+    `random_state`. The latter restart the solver from the coefficients: cyclic coordinate descent and
     mixtures do not mind (equal to rounding); SGD, MLP, LogisticRegression and Huber lose their step
-    sizes or curvature and come to the same solution by another way.
+    sizes or curvature and come to the same solution by another way, and so does coordinate descent
+    that draws the coordinate.
 
-    Where going on is refused (Bagging with out-of-bag scores) or forgets what early stopping had
-    seen (GradientBoosting with `n_iter_no_change`), the model is fitted anew at the larger size.
+    Where going on is refused (Bagging with out-of-bag scores), forgets what early stopping had seen
+    (GradientBoosting with `n_iter_no_change`), or has one start left of several (mixtures with
+    `n_init`), the model is fitted anew at the larger size.
     """
 
     resource: str
@@ -62,13 +69,27 @@ class WarmStart:
         going_on = bool(trained) and goes_on(model, name) and not _STARTS & caught.fit_params.keys()
         size = n_resources - trained if going_on and not counts_total(model, name) else n_resources
         usual = {key: value for key, value in model.get_params(deep=False).items() if key == "warm_start"}
-        fit(model.set_params(**dict.fromkeys(usual, going_on), **{name: size}), caught)
+        model.set_params(**dict.fromkeys(usual, going_on), **{name: size})
+        with (
+            _same_data()
+            if going_on and isinstance(model.get_params(deep=False).get("class_weight"), str)
+            else nullcontext()
+        ):
+            fit(model, caught)
         model.set_params(**usual, **{name: n_resources})
         return estimator
 
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
         """All rows."""
         return train
+
+
+@contextmanager
+def _same_data() -> Iterator[None]:
+    """Within the block forests do not warn that balanced weights are others if the data are: these are the same."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", 'class_weight presets "balanced"', UserWarning)
+        yield
 
 
 def counts_total(model: Any, name: str) -> bool:
@@ -96,6 +117,8 @@ def goes_on(model: Any, name: str) -> bool:
         return params["n_iter_no_change"] is None  # what it has seen so far is forgotten
     if isinstance(model, LogisticRegression):
         return bool(params["solver"] != "liblinear")  # starts from nothing
+    if isinstance(model, _MIXTURES):
+        return bool(params["n_init"] == 1)  # the best of several starts so far need not be the best in the end
     return size_parameter(model) == name
 
 
