@@ -132,7 +132,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     n_resources_ : list of int
         Resource levels, increasing.
     min_resources_, max_resources_ : int
-        Resource of the lowest and the highest rung.
+        The smallest amount of resource, and the largest, with which the refit trains. Published brackets may
+        end a little below it (`n_resources_`) where it is not the smallest times a power of `factor`.
     resource_ : str
         What grew.
     stop_reason_ : str
