@@ -123,13 +123,13 @@ class Emulator:
         candidates, scores, seconds = curves
         self.space, self.first = Space.parse(task.space, argument="param_distributions"), own_values(task)
         self._domain = Domain(self.space.n_categories, self.space.level_units, self.space.snap)
-        self._features = self._domain.features(np.array([self.space.encode(params) for params in candidates]))
-        groups = feature_groups(self.space.n_categories)
+        self.features = self._domain.features(np.array([self.space.encode(params) for params in candidates]))
+        self.groups = feature_groups(self.space.n_categories)
         means = scores.mean(axis=2)
-        self._scores = [Surface(self._features, groups, column) for column in means.T]
+        self.scores = [Surface(self.features, self.groups, column) for column in means.T]
         times = np.log(np.maximum(seconds.mean(axis=2), 1e-4))
-        self._log_seconds = [Surface(self._features, groups, column) for column in times.T]
-        residuals = np.nan_to_num(scores - np.column_stack([s.left_out() for s in self._scores])[:, :, None])
+        self._log_seconds = [Surface(self.features, self.groups, column) for column in times.T]
+        residuals = np.nan_to_num(scores - np.column_stack([s.left_out() for s in self.scores])[:, :, None])
         common = residuals.mean(axis=2, keepdims=True)
         typical = np.median(np.abs(common), axis=0)
         folds = residuals - common
@@ -138,21 +138,19 @@ class Emulator:
         self.median = float(np.nanmedian(means[:, -1]))
         self._known: dict[tuple[str, int], tuple[Array, Array, Array]] = {}
 
-    def values(self, candidates: Sequence[Params], level: int) -> Array:
-        """True values at one of `LEVELS`."""
+    def at(self, candidates: Sequence[Params], surface: Surface) -> Array:
+        """A number for each of many candidates."""
         features = self._domain.features(np.array([self.space.encode(params) for params in candidates]))
-        return np.concatenate(
-            [self._scores[level](part) for part in np.array_split(features, 1 + len(features) // 500)]
-        )
+        return np.concatenate([surface(part) for part in np.array_split(features, 1 + len(features) // 500)])
 
     def of(self, params: Params, seed: int) -> tuple[Array, Array, Array]:
         """True values at each level, observed scores (levels, folds), and seconds of a fold from level to level."""
         key = repr(sorted(params.items())), seed
         if key not in self._known:
             at = self._domain.features(self.space.encode(params)[None])
-            values, logs = (np.array([surface(at)[0] for surface in s]) for s in (self._scores, self._log_seconds))
+            values, logs = (np.array([surface(at)[0] for surface in s]) for s in (self.scores, self._log_seconds))
             rng = np.random.default_rng(int(hashlib.sha256(repr(key).encode()).hexdigest()[:12], 16))
-            neighbours = np.argsort(np.square(self._features - at).sum(axis=1))[:_NEIGHBOURS]
+            neighbours = np.argsort(np.square(self.features - at).sum(axis=1))[:_NEIGHBOURS]
             noise = self._noise[rng.choice(neighbours)][:, rng.permutation(N_SPLITS)]
             self._known[key] = values, values[:, None] + noise + self._effects, np.exp(logs)
         return self._known[key]
