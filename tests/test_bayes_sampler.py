@@ -436,6 +436,27 @@ def test_posterior_without_any_score_is_nan():
     assert np.isnan(sd).all()
 
 
+@pytest.mark.parametrize("others", ["failed", "pruned"])
+def test_trials_that_all_fail_after_their_promotion_leave_the_design(others):
+    """At the last refit some were complete; since then each of them has failed with more resource."""
+    history = History()
+    complete = [record(history, {"x": 0.1 * n, "y": 0.5}, bowl({"x": 0.1 * n, "y": 0.5}), 3) for n in range(3)]
+    for n in range(19):
+        evaluation = record(history, {"x": 0.05 * n, "y": 0.2}, None, 3)
+        folds = (-1.0 - n, math.nan) if others == "pruned" else (math.nan, math.nan)
+        history.told(Outcome(evaluation=evaluation, folds=(), score=folds[0], fold_scores=folds))
+    sampler = BayesSampler(space_of(BOX), 60)
+    assert np.isfinite(sampler.posterior(history)[0]).all()
+    for evaluation in complete:
+        assert ask(sampler, history) is not None
+        promoted = Evaluation(evaluation.trial, 9)
+        history.asked(promoted)
+        history.told(Outcome(evaluation=promoted, folds=(), score=math.nan))
+    assert last_refit(len(history.outcomes)) < len(history.outcomes)  # it still knows a complete one
+    assert np.isnan(sampler.posterior(history)[0]).all()
+    assert ask(sampler, history) == ask(BayesSampler(space_of(BOX), 60), history) != {}
+
+
 @pytest.mark.parametrize("power", [-60, 3, 100])
 def test_scores_in_other_units_give_the_same_suggestions(power):
     expected = search(BayesSampler(space_of(MIXED), 60), mixed_score, 18)

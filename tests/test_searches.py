@@ -356,6 +356,46 @@ def test_error_score_raise_raises(kind: str) -> None:
         search.fit(X, Y)
 
 
+class FailsAtRandom(BaseEstimator):
+    """Every fourth pass fails, whatever came before."""
+
+    def __init__(self, a: float = 0.5) -> None:
+        self.a = a
+
+    def fit(self, X: Any, y: Any) -> FailsAtRandom:
+        raise AssertionError  # it grows by passes
+
+    def partial_fit(self, X: Any, y: Any) -> FailsAtRandom:
+        self.n_ = getattr(self, "n_", 0) + 1
+        if np.random.default_rng([int(1e6 * self.a), self.n_, int(1e6 * np.abs(X).min())]).random() < 0.25:
+            raise ValueError("this pass fails")
+        return self
+
+    def score(self, X: Any, y: Any) -> float:
+        return self.a * (1 - 1 / (1 + self.n_)) + 0.01 * float(X[0, 0])
+
+
+@pytest.mark.filterwarnings("ignore:.*scores are non-finite")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.parametrize("schedule", ["async", "hyperband"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_search_in_which_passes_fail_at_random_comes_to_its_end(schedule: str, seed: int) -> None:
+    """Also when every candidate that was complete fails after its promotion: the model is left with nothing then."""
+    search = HyperbandSearchCV(
+        FailsAtRandom(),
+        {"a": uniform(0, 1)},
+        schedule=schedule,
+        n_candidates=40,
+        max_resources=9,
+        cv=5,
+        refit=False,
+        random_state=seed,
+    ).fit(X, Y)
+    assert search.stop_reason_ in {"budget", "exhausted"}
+    assert len(search.cv_results_["params"]) > 20
+    assert "failed" in search.cv_results_["status"].tolist()
+
+
 class Deadly(ClassifierMixin, BaseEstimator):
     """Takes its process down when `a` is 3."""
 

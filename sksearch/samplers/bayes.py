@@ -310,11 +310,13 @@ class BayesSampler:
         return Design.of(features, groups, hyperparameters).given(np.where(np.isin(model.used, failed), -1.0, 1.0))
 
     def _model(self, history: History, points: Array) -> _Model | None:
-        """The posterior given the history; None before there is one to fit."""
+        """The posterior given the history; None while no trial has a finite score on every fold."""
         fitted = self._fit(history, points)
         if fitted is None:
             return None
         observed = _Observed.of(history.outcomes)
+        if not observed.complete.any():  # all that were complete at the last refit failed with more resource
+            return None
         warp = HalfRankWarp.fit(observed.scores)
         z = warp.transform(observed.scores)
         later = np.flatnonzero(~np.isin(observed.numbers, fitted.observed))
