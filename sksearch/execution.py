@@ -30,6 +30,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import BatchedCalls
 
 from sksearch.payload import SharedPayload
+from sksearch.processes import end_workers, workers_of
 from sksearch.pruning import FoldRule, RuleOf
 from sksearch.schedulers.protocol import Scheduler
 from sksearch.trials import Evaluation, FoldScore, History, Job, Outcome, Scores
@@ -63,24 +64,6 @@ length.
 
 NOTICEABLE_SHARE = 0.02
 """Where deciding takes more than this share of the time of the fits, work is sent before a worker is idle."""
-
-
-def _end_workers_between_results(pool: Any) -> None:
-    """Have a `multiprocessing` pool end its workers only while none of them is sending a result.
-
-    One that is killed with the lock of the result queue in its hands leaves `Pool.terminate` waiting
-    for ever (seen once in a hundred aborted searches).
-    """
-    lock = pool._outqueue._wlock
-    for worker in pool._pool if lock is not None else []:
-
-        def end(end_worker: Callable[[], None] = worker.terminate) -> None:
-            held = lock.acquire(timeout=1.0)
-            end_worker()
-            if held:
-                lock.release()
-
-        worker.terminate = end
 
 
 def reduce_memory_map(obj: Any) -> Any:
@@ -142,6 +125,7 @@ class JobPool:
         self._suspects: deque[Job] = deque()
         self._alone = False
         self._cancelled = threading.Event()
+        self._workers: frozenset[int] = frozenset()
 
     def __enter__(self) -> Self:
         """Start the workers, or find them running."""
@@ -181,6 +165,7 @@ class JobPool:
                 backend._workers._temp_folder_manager.set_current_context(parallel._id)
 
             self._reducer_callback = set_memmap_context
+        self._workers = self._processes()
         if hasattr(backend, "start_call"):
             backend.start_call()
         parallel._calling = True
@@ -200,7 +185,7 @@ class JobPool:
         """Stop what still runs, and leave nothing but joblib's reusable workers."""
         self._cancelled.set()
         try:
-            if not self.inline and self._in_flight:
+            if not self.inline and (self._in_flight or isinstance(self._parallel._backend, MultiprocessingBackend)):
                 self._abort()
         finally:
             try:
@@ -218,7 +203,7 @@ class JobPool:
             while not backend._workers._work_ids.empty() and time.monotonic() < deadline:
                 time.sleep(0.001)
         elif isinstance(backend, MultiprocessingBackend):
-            _end_workers_between_results(backend._get_pool())
+            end_workers(backend._get_pool())
         backend.abort_everything(ensure_ready=False)
 
     @property
@@ -270,21 +255,31 @@ class JobPool:
             number, unit = next(iter(self._in_flight.items()))
             results = self._run(self._prepared(unit))
         else:
-            number, out = self._wait()
-            unit = self._in_flight[number]
             try:
+                number, out = self._wait()
                 results = self._parallel._backend.retrieve_result_callback(out)[0]
             except TerminatedWorkerError as error:
                 return self._recover(error)
+            unit = self._in_flight[number]
         del self._in_flight[number]
         self._run_suspect()
         return [FoldScore(job=job, **raw) for job, raw in zip(unit, results, strict=True)]
 
     def _wait(self) -> tuple[int, Any]:
-        """The next finished unit. Wakes up now and then: on Windows an endless wait is deaf to Ctrl-C."""
+        """The next finished unit. Wakes up now and then: on Windows an endless wait is deaf to Ctrl-C.
+
+        Whether all workers live is looked at only when nothing has come for a while, as what is under way is lost then.
+        """
         while True:
             with contextlib.suppress(queue.Empty):
                 return self._done.get(timeout=1.0)
+            if self._processes() != self._workers:
+                raise TerminatedWorkerError("A worker process of multiprocessing's pool has ended.")
+
+    def _processes(self) -> frozenset[int]:
+        """Those of a pool that replaces dead ones without a word; other backends tell."""
+        backend = self._parallel._backend
+        return workers_of(backend._get_pool()) if isinstance(backend, MultiprocessingBackend) else frozenset()
 
     def _recover(self, error: TerminatedWorkerError) -> list[FoldScore]:
         """Rebuild the workers; whatever was under way may have killed one, a job that ran alone did."""
@@ -294,7 +289,11 @@ class JobPool:
         self._in_flight.clear()
         self._refused = False
         self._done = queue.SimpleQueue()  # a broken pool fails every unit under way: those callbacks go nowhere
-        self._parallel._backend.abort_everything(ensure_ready=True)
+        backend = self._parallel._backend
+        if isinstance(backend, MultiprocessingBackend):
+            end_workers(backend._get_pool())
+        backend.abort_everything(ensure_ready=True)
+        self._workers = self._processes()
         self._run_suspect()
         message = f"The worker process died, twice, while it ran this fit.\n{type(error).__name__}: {error}"
         return [FoldScore(job=job, **self._lost(message)) for job in guilty]

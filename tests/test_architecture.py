@@ -29,7 +29,7 @@ PACKAGE = ROOT / "sksearch"
 
 # Lowest first; a part may import parts of lower lines and itself, never its neighbours.
 LAYERS = (
-    ("_sklearn", "gp", "nets", "scratch", "selection", "trials"),
+    ("_sklearn", "gp", "nets", "processes", "scratch", "selection", "trials"),
     ("folds", "payload", "spool"),
     ("pruning", "resources", "space"),
     ("samplers", "underway"),
@@ -45,6 +45,7 @@ ALLOWED = {
     "trials": set(),
     "folds": {"numpy"},
     "nets": {"numpy"},
+    "processes": set(),
     "pruning": set(),
     "underway": set(),
     "samplers": DEPENDENCIES - {"joblib"},

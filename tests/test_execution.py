@@ -177,9 +177,10 @@ def die_on_four(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     return measure(jobs)
 
 
+@pytest.mark.parametrize("processes", ["loky", "multiprocessing"])
 @pytest.mark.parametrize("delivery", [fixed, on_arrival], ids=["fixed", "on arrival"])  # in order: with pruned folds
-def test_a_dead_worker_costs_only_the_job_that_kills_it(delivery: Callable[[int], Delivery]) -> None:
-    with joblib.parallel_config(backend="loky"):
+def test_a_dead_worker_costs_only_the_job_that_kills_it(delivery: Callable[[int], Delivery], processes: str) -> None:
+    with joblib.parallel_config(backend=processes):
         history, _ = search(die_on_four, FixedSampler([{}] * 12), n_trials=12, n_jobs=2, delivery=delivery)
     by_number = {outcome.evaluation.trial.number: outcome for outcome in history.outcomes}
     assert sorted(by_number) == list(range(12))
@@ -214,6 +215,44 @@ def test_work_that_broken_workers_refuse_is_run_by_new_ones(n_units: int) -> Non
     assert sorted(score.job.evaluation.trial.number for score in scores) == list(range(n_units))
     assert {score.error for score in scores} == {None}
     assert [score.test_scores for score in scores] == [10.0 * score.job.evaluation.trial.number for score in scores]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_idle_worker_of_multiprocessing_dies(which: int, waits: bool) -> None:
+    """One of the two has the lock of the queue of tasks: nobody gets another one, and `terminate` waits for ever."""
+    with joblib.parallel_config(backend="multiprocessing"), JobPool(measure, n_jobs=2) as pool:
+        workers = list(pool._parallel._backend._get_pool()._pool)
+        pool.submit([JOB])
+        (before,) = pool.next_done()
+        time.sleep(0.2)  # until both wait
+        os.kill(workers[which].pid, signal.SIGKILL)
+        workers[which].join()
+        if waits:
+            time.sleep(0.5)  # until it is replaced
+        scores = []
+        for number in range(3):
+            pool.submit([Job(Evaluation(Trial(number, {})), 0)])
+        while not pool.idle:
+            scores += pool.next_done()
+    assert before.error is None
+    assert sorted(score.test_scores for score in scores) == [0.0, 10.0, 20.0]
+    assert {score.error for score in scores} == {None}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_pool_is_left_although_an_idle_worker_of_multiprocessing_died(which: int, busy: bool) -> None:
+    with joblib.parallel_config(backend="multiprocessing"), JobPool(measure, n_jobs=2) as pool:
+        workers = list(pool._parallel._backend._get_pool()._pool)
+        time.sleep(0.2)
+        os.kill(workers[which].pid, signal.SIGKILL)
+        workers[which].join()
+        if busy:
+            pool.submit([JOB])
+    assert not any(worker.is_alive() for worker in workers)
 
 
 class Array:
