@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, TypeAlias, overload
@@ -167,6 +167,29 @@ class OneStandardError:
         as_good = [int(row) for row in np.flatnonzero(eligible) if mean[row] >= mean[best] - error]
         complexity = {row: self._complexity_of(results, row) for row in as_good}
         return min(as_good, key=lambda row: (complexity[row], -mean[row]))
+
+    def check(self, names: Collection[str], metrics: Collection[str] = ()) -> None:
+        """Refuse settings that no trial of a search can meet, before it starts.
+
+        Parameters
+        ----------
+        names : collection of str
+            The searched parameters.
+        metrics : collection of str, default=()
+            Those of the search, as far as they are known.
+
+        Raises
+        ------
+        ValueError
+            If `complexity` is none of the names, or it is not clear which metric is meant.
+        """
+        if isinstance(self.complexity, str) and self.complexity.removeprefix("-") not in names:
+            raise ValueError(
+                f"complexity={self.complexity!r} is none of the searched parameters, {sorted(names)}; name one of "
+                "them, or give a function of the parameters: complexity=f."
+            )
+        if metrics:
+            self._metric({f"mean_test_{name}": None for name in metrics})
 
     def _metric(self, results: Results) -> str:
         metrics = [key.removeprefix("mean_test_") for key in results if key.startswith("mean_test_")]

@@ -473,6 +473,13 @@ def test_passes_within_a_meta_estimator_need_what_is_routed_requested_for_them(m
         assert 2 not in search.fit(X, y, **{name: weights}).predict(X)
 
 
+def test_passes_need_an_estimator_that_makes_them_in_every_choice_of_the_step():
+    pipeline = Pipeline([("scale", StandardScaler()), ("clf", SGDClassifier())])
+    search = HyperbandSearchCV(pipeline, {"clf": [SGDClassifier(), SVC()]}, resource="partial_fit")
+    with pytest.raises(ValueError, match=r"needs an estimator with partial_fit, SVC has none.*'n_samples'"):
+        search.fit(*IRIS)
+
+
 def test_one_against_one_learns_labels_that_are_words():
     """Its `partial_fit` would compare them with numbers."""
     X, y = IRIS

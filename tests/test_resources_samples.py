@@ -109,6 +109,47 @@ def test_folds_that_keep_groups_together_have_samples_of_whole_groups(n, n_group
             assert n_classes == 0 or set(y[rows]) == set(y[train])
 
 
+@pytest.mark.parametrize(
+    ("n_classes", "amounts", "message"),
+    [
+        (10, {"min_resources": 9}, "min_resources=9 rows cannot hold one of each class.*at least 10"),
+        (10, {"min_resources": 1, "max_resources": 9}, "max_resources=9 rows cannot hold.*at least 10"),
+        ((3, 3, 2), {"min_resources": 5}, "min_resources=5 rows cannot hold.*at least 6"),
+    ],
+)
+def test_fewer_rows_than_classes_are_refused(n_classes, amounts, message):
+    """A sample has a row of each class: it would be larger than it says."""
+    arguments = {
+        "min_resources": "auto",
+        "max_resources": "auto",
+        "factor": 3,
+        "searched_names": [],
+        "n_rows": 100,
+        "n_splits": 3,
+        "n_classes": n_classes,
+    }
+    with pytest.raises(ValueError, match=message):
+        resolve_resource(SVC(), "n_samples", **{**arguments, **amounts})
+    assert resolve_resource(SVC(), "n_samples", **arguments).min_resources >= 6
+    least = max(amounts["min_resources"] + 1, 10)
+    assert resolve_resource(SVC(), "n_samples", **{**arguments, "min_resources": least}).min_resources == least
+
+
+def test_as_many_labels_as_rows_leave_one_size():
+    resolved = resolve_resource(
+        SVC(),
+        "n_samples",
+        min_resources="auto",
+        max_resources="auto",
+        factor=3,
+        searched_names=[],
+        n_rows=40,
+        n_splits=2,
+        n_classes=(2,) * 60,
+    )
+    assert resolved[1:] == (40, 40)
+
+
 def test_groups_may_be_a_column_or_pairs():
     train, groups = np.arange(100), np.random.default_rng(0).integers(0, 9, size=100)
     growth = Samples(n_rows=100, stratify=False)

@@ -56,6 +56,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sksearch import BayesSearchCV, GridSearchCV, HyperbandSearchCV, RandomizedSearchCV
+from sksearch.selection import one_standard_error, posterior_mean
 from sksearch.space import Categorical, Integer, Real
 
 X, Y = make_classification(n_samples=90, n_features=6, n_informative=4, n_classes=3, random_state=0)
@@ -668,6 +669,30 @@ def test_the_estimators_own_parameters_come_first_then_the_given_ones(kind: str)
     assert tried[2] == {"C": 0.5, "kernel": "linear"}
 
 
+@pytest.mark.parametrize("n_given", [2, 3])
+def test_the_given_ones_come_before_the_estimators_own_where_there_is_room_for_one(n_given: int) -> None:
+    given = [{"C": 3.0}, {"C": 0.5}, {"C": 0.2}][:n_given]
+    search = BayesSearchCV(SVC(C=7.0), C, n_iter=3, initial_params=given, cv=2, random_state=0).fit(X, Y)
+    assert search.cv_results_["params"] == ([{"C": 7.0}, *given] if n_given == 2 else given)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_second_fit_that_fails_leaves_nothing_of_the_first(kind: str) -> None:
+    search = ALL[kind](Fragile(), {"a": [0.1, 0.2, 0.3]}, cv=2).fit(X, Y)
+    assert search.score(X, Y) < 1
+    before = set(vars(search))
+    with pytest.raises(ValueError, match="All the"):
+        search.set_params(estimator__mode="raise").fit(X, Y)
+    assert not set(vars(search)) & {"cv_results_", "history_", "best_params_", "best_estimator_", "scorer_"}
+    with pytest.raises(NotFittedError):
+        search.score(X, Y)
+    search.set_params(estimator__mode="fine").fit(X, Y)
+    assert set(vars(search)) == before
+    with pytest.raises(ValueError, match="cv"):
+        search.set_params(cv=1).fit(X, Y)
+    assert search.score(X, Y) < 1  # it did not come to a search
+
+
 @pytest.mark.parametrize("kind", ADAPTIVE)
 def test_parameters_outside_the_space_are_not_tried(kind: str) -> None:
     search = ADAPTIVE[kind](SVC(C=1e6), C, cv=2, random_state=0).fit(X, Y)
@@ -687,6 +712,7 @@ def test_a_finite_space_is_searched_once_and_then_exhausted(sampler: str) -> Non
 
 # --- refusals, before any fit ------------------------------------------------------------------------
 
+GIVEN = [{"a": 0.1 * number} for number in range(1, 6)]
 REFUSED: list[tuple[Any, str]] = [
     (lambda: BayesSearchCV(NeverFitted(), {"aa": (0.0, 1.0)}), "'aa'"),
     (lambda: BayesSearchCV(NeverFitted(), {"a": []}), "'a'"),
@@ -729,6 +755,41 @@ REFUSED: list[tuple[Any, str]] = [
     (
         lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_steps", sampler=Choosy),
         "sampler=.* is a class",
+    ),
+    (
+        lambda: BayesSearchCV(NeverFitted(), {"a": (0.0, 1.0)}, n_iter=2, initial_params=3 * [{}]),
+        "initial_params has 3 entries, and the search at most 2",
+    ),
+    (
+        lambda: HyperbandSearchCV(
+            NeverFitted(), {"a": uniform()}, resource="n_steps", n_candidates=2, initial_params=GIVEN
+        ),
+        "initial_params has 5 entries, and the search at most 2",
+    ),
+    (
+        lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_steps", refit=posterior_mean),
+        "posterior_mean needs",
+    ),
+    (lambda: GridSearchCV(NeverFitted(), {"a": [0.1, 0.2]}, refit=posterior_mean), "posterior_mean needs"),
+    (
+        lambda: GridSearchCV(NeverFitted(), [{"a": [0.1]}, {"b": [1]}], refit=one_standard_error(complexity="-z")),
+        r"complexity='-z' is none of the searched parameters, \['a', 'b'\]",
+    ),
+    (
+        lambda: BayesSearchCV(NeverFitted(), [({"a": (0.0, 1.0)}, 3)], refit=one_standard_error(complexity="z")),
+        r"complexity='z' is none of the searched parameters, \['a'\]",
+    ),
+    (
+        lambda: GridSearchCV(
+            NeverFitted(), {"a": [0.1]}, scoring=["accuracy", "f1_macro"], refit=one_standard_error(complexity="a")
+        ),
+        "several metrics.*name one",
+    ),
+    (
+        lambda: GridSearchCV(
+            NeverFitted(), {"a": [0.1]}, scoring=["accuracy", "f1_macro"], refit=one_standard_error(metric="f1")
+        ),
+        "metric must be one of",
     ),
     (lambda: GridSearchCV(NeverFitted(), {"aa": [1]}), "'aa'"),
     (lambda: GridSearchCV(NeverFitted(), {"a": []}), "'a'"),
@@ -1018,6 +1079,17 @@ def test_plan_refuses_what_fit_refuses() -> None:
         make(param_distributions={"alfa": [0.1]}).plan()
     with pytest.raises(ValueError, match="initial_params"):
         make(initial_params=[{"z": 1}]).plan()
+    with pytest.raises(ValueError, match="initial_params has 100 entries"):
+        make(
+            param_distributions={"alpha": uniform()},
+            initial_params=[{"alpha": 0.001 * n} for n in range(100)],
+            max_resources=9,
+        ).plan()
+    with pytest.raises(ValueError, match=r"'alpha': .*OnlyRvs.* can only be sampled.*a search that draws at random"):
+        make(param_distributions={"alpha": OnlyRvs()}).plan()
+    assert make(param_distributions={"alpha": OnlyRvs()}, sampler="random").plan()
+    with pytest.raises(ValueError, match="refit must be set"):
+        make(scoring=["accuracy", "f1_macro"]).plan()
     with pytest.raises(ValueError, match="used only once"):
         make(cv=StratifiedKFold(3).split(X, Y)).plan(X, Y)
     assert make(cv=LeaveOneOut()).plan() == make().plan()

@@ -189,9 +189,17 @@ def test_bayes_refits_the_largest_posterior_mean() -> None:
 
 
 @pytest.mark.parametrize("kind", ["grid", "randomized", "hyperband"])
-def test_a_search_without_a_posterior_keeps_its_results_and_says_what_to_use(kind: str) -> None:
+def test_a_search_without_a_posterior_says_what_to_use(kind: str) -> None:
     search = SEARCHES[kind](refit=posterior_mean, cv=3)
     with pytest.raises(ValueError, match="only BayesSearchCV has; use BayesSearchCV, or refit=True"):
+        search.fit(X, Y)
+    assert not hasattr(search, "cv_results_")  # before any fit
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+def test_a_search_whose_rule_raises_keeps_its_results(kind: str) -> None:
+    search = SEARCHES[kind](refit=lambda results: posterior_mean({"params": results["params"]}), cv=3)
+    with pytest.raises(ValueError, match="only BayesSearchCV has"):
         search.fit(X, Y)
     assert len(search.cv_results_["params"]) == len({entry["trial"] for entry in search.history_})
 
@@ -293,7 +301,7 @@ def test_an_interrupted_search_whose_rule_finds_nothing_still_raises_keyboard_in
             super().fit(X, y)
             return self
 
-    search = GridSearchCV(Interrupting(), {"size": [1, 2, 3]}, cv=2, refit=posterior_mean)
+    search = GridSearchCV(Interrupting(), {"size": [1, 2, 3]}, cv=2, refit=lambda _: posterior_mean({}))
     with pytest.raises(KeyboardInterrupt):
         search.fit(X, Y)
     assert [params["size"] for params in search.cv_results_["params"]] == [1]

@@ -10,7 +10,7 @@ import numpy as np
 from sksearch.estimators.base import Plan, Problem, SearchCV
 from sksearch.execution import Delivery
 from sksearch.results import ranks, trial_columns
-from sksearch.samplers.design import known_values
+from sksearch.samplers.design import check_initial_params, known_values
 from sksearch.space import Space
 from sksearch.trials import History, Outcome, Params
 
@@ -22,13 +22,19 @@ class AdaptiveSearchCV(SearchCV):
         """Reproducible with a seed, never waiting without one."""
         return Delivery.on_arrival() if random_state is None else Delivery.in_order(problem.n_workers)
 
-    def _start(self, space: Space, estimator: Any) -> list[Params]:
-        """The estimator's own parameters, as far as they lie in the space, then `initial_params`."""
+    def _start(self, space: Space, estimator: Any, n_trials: int) -> list[Params]:
+        """The estimator's own parameters, as far as they lie in the space and room is left, then `initial_params`."""
         given = self.initial_params or []
         if isinstance(given, dict) or not all(isinstance(params, dict) for params in given):
             raise ValueError(f"initial_params must be a list of dicts of parameters, got {self.initial_params!r}.")
+        n_given = len(check_initial_params(space, given))
+        if n_given > n_trials:
+            raise ValueError(
+                f"initial_params has {n_given} entries, and the search at most {n_trials} trials: leave some out, or "
+                "have it try more candidates."
+            )
         own = known_values(space, estimator.get_params(deep=True))
-        return [own, *given] if own else list(given)
+        return [own, *given] if own and n_given < n_trials else list(given)
 
     def _more_columns(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import joblib
 import numpy as np
@@ -33,6 +33,7 @@ from sksearch.execution import AfterEach, Delivery, Desk, JobPool, Stop, run_sea
 from sksearch.pruning import RuleOf
 from sksearch.results import as_records, blank_unseen, last_outcomes, padded_records, scikit_learn_records
 from sksearch.schedulers.protocol import Scheduler
+from sksearch.selection import OneStandardError, posterior_mean
 from sksearch.trials import FailedScore, History, Job, Outcome, Scores
 
 
@@ -98,6 +99,9 @@ class Plan:
 class SearchCV(BaseSearchCV):
     """A cross-validated search on the asynchronous engine; the searches differ in `_plan`."""
 
+    _has_posterior: ClassVar[bool] = False
+    """Whether `cv_results_` says what a model thinks of the trials."""
+
     @abstractmethod
     def _plan(self, problem: Problem) -> Plan:
         """Check the arguments of this class and say what to run; nothing has been fitted yet."""
@@ -161,9 +165,18 @@ class SearchCV(BaseSearchCV):
         )
         plan = self._plan(problem)
         with nullcontext() if plan.growing is None else plan.growing.spool:
+            self._check_selection(problem, plan)
+            self._forget_results()
             history = self._search(problem, plan, tasks)
         self._conclude(problem, plan, history, tasks)
         return self
+
+    def _check_selection(self, problem: Problem, plan: Plan) -> None:
+        """Ask our own callables for `refit` whether they can choose in this search."""
+        if self.refit is posterior_mean and not self._has_posterior:
+            posterior_mean({})
+        if isinstance(self.refit, OneStandardError):
+            self.refit.check(_names(plan.searched), scorers_by_name(problem.scorer) or ())
 
     def _search(self, problem: Problem, plan: Plan, tasks: SearchTasks) -> History:
         """Run the plan; Ctrl-C keeps what was completed."""
@@ -243,7 +256,6 @@ class SearchCV(BaseSearchCV):
         results = self._results(problem, plan, history)
         refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
         self.scorer_ = scorers_by_name(problem.scorer) or problem.scorer
-        self._forget_best()
         self.cv_results_ = results  # there already when a callable `refit` raises
         self.history_ = as_records(history)
         self._set_best(results, refit_metric)
@@ -308,8 +320,14 @@ class SearchCV(BaseSearchCV):
             self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
         self.best_params_ = results["params"][self.best_index_]
 
+    def _forget_results(self) -> None:
+        """Drop what an earlier fit found: should this one fail, nothing is left that it did not find."""
+        self._forget_best()
+        for name in ("cv_results_", "history_", "stop_reason_", "scorer_", "refit_time_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+
     def _forget_best(self) -> None:
-        """Drop what an earlier fit chose."""
+        """Drop what was chosen."""
         for name in ("best_estimator_", "best_index_", "best_params_", "best_score_"):
             self.__dict__.pop(name, None)
 
@@ -324,8 +342,6 @@ class SearchCV(BaseSearchCV):
         """After Ctrl-C: set the results of all completed trials; there is no refit."""
         self.stop_reason_ = "interrupted"
         self.history_ = as_records(history)
-        self._forget_best()
-        self.__dict__.pop("cv_results_", None)
         if history.outcomes:
             results = self._results(problem, plan, history)
             refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
@@ -337,6 +353,13 @@ class SearchCV(BaseSearchCV):
         """Fitted, unless the last search or its refit was cut short: then predict asks for a new fit."""
         done = hasattr(self, "cv_results_") and getattr(self, "stop_reason_", None) != "interrupted"
         return done and (not self.refit or hasattr(self, "best_estimator_"))
+
+
+def _names(searched: Any) -> set[str]:
+    """The parameters in a search space as the user gave it: a dict, or a list of them, perhaps with numbers."""
+    if isinstance(searched, Mapping):
+        return set(searched)
+    return set().union(*map(_names, searched)) if isinstance(searched, (list, tuple)) else set()
 
 
 def check_candidate_names(estimator: Any, candidates: Iterable[Mapping[str, Any]]) -> None:

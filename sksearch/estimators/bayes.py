@@ -70,9 +70,10 @@ class BayesSearchCV(AdaptiveSearchCV):
         workers; finished trials then wait for earlier ones before the model sees them. With None the
         model sees every trial at once.
     initial_params : list of dicts, default=None
-        Parameters to try first. A dict may leave names out; they are drawn at random. The
-        estimator's own current parameters come before them, as far as they lie in the space. Those of
-        a dict of `search_spaces` that has had its number of trials are left out.
+        Parameters to try first, at most one dict for each trial. A dict may leave names out; they are
+        drawn at random. The estimator's own current parameters come before them, as far as they lie in the
+        space, where a trial is left for them. Those of a dict of `search_spaces` that has had its number of
+        trials are left out.
     n_initial_points : int or 'auto', default='auto'
         Trials before the model is asked, those of `initial_params` among them: a scrambled Sobol
         sequence. 'auto' takes enough to fit a lengthscale for each parameter and to keep all workers
@@ -176,6 +177,7 @@ class BayesSearchCV(AdaptiveSearchCV):
         "optimizer_kwargs": [dict, None],
         "prune_folds": ["boolean", StrOptions({"median"})],
     }
+    _has_posterior: ClassVar[bool] = True
     # The first is the splitter's to request, the second no metadata at all.
     __metadata_request__fit: ClassVar[dict[str, str]] = {"groups": UNUSED, "callback": UNUSED}
 
@@ -286,7 +288,7 @@ class BayesSearchCV(AdaptiveSearchCV):
         sampler = BayesSampler(
             space,
             n_trials=n_trials,
-            initial_params=self._start(space, problem.estimator),
+            initial_params=self._start(space, problem.estimator, n_trials),
             n_initial_points=n_initial_points,
             n_workers=problem.n_workers,
             quotas=quotas,

@@ -95,8 +95,9 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         With an int the result is the same on every run and every backend, for the same number of
         workers. With None every outcome counts at once.
     initial_params : list of dicts, default=None
-        Parameters to try first. A dict may leave names out; they are drawn at random. The
-        estimator's own current parameters come before them, as far as they lie in the space.
+        Parameters to try first, at most one dict for each candidate. A dict may leave names out; they
+        are drawn at random. The estimator's own current parameters come before them, as far as they lie
+        in the space, where a candidate is left for them.
     prune_folds : bool or 'median', default=True
         Whether a trial whose first folds say that it will hardly be promoted from its rung, or at the
         top hardly be the best, is spared the others. True: it is stopped once its chance to beat,
@@ -280,16 +281,18 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         {'bracket': 0, 'rung': 0, 'n_trials': 9, 'n_resources': 1}
         """
         self._validate_params()
+        self._get_scorers()
         if hasattr(self.cv, "__next__"):
             raise ValueError(f"cv={self.cv!r} can be used only once and fit needs it; use a list: cv=list(...).")
         space = Space.parse(self.param_distributions, argument="param_distributions")
         space.check_names(self.estimator)
-        RandomSampler(space, self._start(space, self.estimator))
         splits: list[Any] = []
         if X is not None:
             splits = list(check_cv(self.cv, y, classifier=is_classifier(self.estimator)).split(X, y, groups))
         classes = self._classes(y) if y is not None else [0, 1]  # without data their number makes no difference
-        return _table(self._brackets(self._resolve(space, splits, max(1, len(splits)), classes)))
+        brackets = self._brackets(self._resolve(space, splits, max(1, len(splits)), classes))
+        self._sampler(space, self.estimator, brackets, n_workers=1)
+        return _table(brackets)
 
     def _plan(self, problem: Problem) -> Plan:
         space = Space.parse(self.param_distributions, argument="param_distributions")
@@ -299,8 +302,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         if resolved.growth.resource == "partial_fit" and is_classifier(self.estimator):
             check_classification_targets(problem.y)
         brackets = self._brackets(resolved)
-        n_candidates = sum(bracket.rungs[0].n_trials for bracket in brackets)
-        sampler = self._sampler(space, problem, n_candidates)
+        sampler = self._sampler(space, problem.estimator, brackets, problem.n_workers)
         scheduler = (AshaScheduler if self.schedule == "async" else HyperbandScheduler)(sampler, brackets)
         entropy = seed_of(self.random_state)
         self.resource_ = resolved.growth.resource
@@ -313,7 +315,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             scheduler=scheduler,
             delivery=delivery,
             entropy=entropy,
-            n_candidates=n_candidates,
+            n_candidates=_n_candidates(brackets),
             n_fits=plan(brackets).n_evaluations * problem.n_splits,
             searched=self.param_distributions,
             rule_of=SpareUnpromoted(scheduler, by_median=self.prune_folds == "median") if self.prune_folds else None,
@@ -370,7 +372,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             n_candidates=None if isinstance(self.n_candidates, str) else int(self.n_candidates),
         )
 
-    def _start(self, space: Space, estimator: Any) -> list[Params]:
+    def _start(self, space: Space, estimator: Any, n_trials: int) -> list[Params]:
         if isinstance(self.sampler, type):
             raise TypeError(f"sampler={self.sampler!r} is a class; give an object of it, or 'bayes' or 'random'.")
         if self.initial_params and not isinstance(self.sampler, str):
@@ -378,16 +380,17 @@ class HyperbandSearchCV(AdaptiveSearchCV):
                 f"initial_params={self.initial_params!r} has no effect with sampler={self.sampler!r}; give them to the "
                 "sampler, or use sampler='bayes' or 'random'."
             )
-        return super()._start(space, estimator)
+        return super()._start(space, estimator, n_trials)
 
-    def _sampler(self, space: Space, problem: Problem, n_candidates: int) -> Sampler:
-        start = self._start(space, problem.estimator)
+    def _sampler(self, space: Space, estimator: Any, brackets: Sequence[Bracket], n_workers: int) -> Sampler:
+        n_candidates = _n_candidates(brackets)
+        start = self._start(space, estimator, n_candidates)
         if not isinstance(self.sampler, str):
             sampler: Sampler = self.sampler
             return sampler
         if self.sampler == "random":
             return RandomSampler(space, start)
-        return BayesSampler(space, n_trials=n_candidates, initial_params=start, n_workers=problem.n_workers)
+        return BayesSampler(space, n_trials=n_candidates, initial_params=start, n_workers=n_workers)
 
     def _more_columns(self, plan: Plan, history: History, outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
         columns = super()._more_columns(plan, history, outcomes)
@@ -443,6 +446,10 @@ class _DropFinished:
             for fold in range(self.n_folds):
                 self.spool.discard(number, fold)
         self._kept = needed
+
+
+def _n_candidates(brackets: Sequence[Bracket]) -> int:
+    return sum(bracket.rungs[0].n_trials for bracket in brackets)
 
 
 def _n_rows(part: Any) -> int:

@@ -112,9 +112,12 @@ def resolve_resource(
             f"resource={name!r} is also searched; take it out of the search space, or choose another resource."
         )
     largest = _amount("max_resources", max_resources)
+    fewest = 1
     if resource == "n_samples":
         largest = _most_rows(largest, n_rows)
-        growth: Growth = Samples(n_rows=n_rows or largest, stratify=is_classifier(estimator))
+        samples = Samples(n_rows=n_rows or largest, stratify=is_classifier(estimator))
+        growth: Growth = samples
+        fewest = min(_most_firsts(n_classes), samples.n_rows)
     elif resource == "partial_fit":
         if refusal := _refusal(prefix, model, searched_names, categories or {}):
             raise ValueError(refusal)
@@ -135,10 +138,16 @@ def resolve_resource(
         most_classes = max(n_classes) if isinstance(n_classes, tuple) else n_classes or 1
         fewest_rows = n_splits * 2 * most_classes if resource == "n_samples" else 1
         most_growth = MOST_GROWTH if resource in ("partial_fit", "n_samples") else MOST_GROWTH_BY_FITS
-        smallest = min(largest, max(fewest_rows, _least(largest, factor, most_growth)))
+        smallest = min(largest, max(fewest, fewest_rows, _least(largest, factor, most_growth)))
     if smallest > largest:
         raise ValueError(
             f"min_resources={smallest} is greater than max_resources={largest} ({resource}); lower min_resources."
+        )
+    if smallest < fewest:
+        name, value = ("max_resources", largest) if largest < fewest else ("min_resources", smallest)
+        raise ValueError(
+            f"{name}={value} rows cannot hold one of each class, as every sample of a classifier does; "
+            f"set it to at least {fewest}, or to 'auto'."
         )
     return Resolved(growth, smallest, largest)
 
@@ -178,6 +187,10 @@ def _refusal(
     own = model.get_params()
     for name, values in categories.items():
         parameter = name.removeprefix(prefix)
+        if f"{name}__" == prefix:  # the step that grows is itself searched
+            refusal = next(filter(None, map(_own_refusal, values)), None)
+            if refusal is not None:
+                return refusal
         if not name.startswith(prefix) or parameter not in own:
             continue
         for value in values:
@@ -278,6 +291,12 @@ def _most_rows(largest: int | None, n_rows: int | None) -> int:
             f"max_resources={largest} is more than the {n_rows} training rows of a fold; use max_resources='auto'."
         )
     return largest
+
+
+def _most_firsts(n_classes: int | tuple[int, ...] | None) -> int:
+    """Rows that hold each class of each target, at most: the first has one of every target."""
+    numbers = n_classes if isinstance(n_classes, tuple) else (n_classes or 1,)
+    return 1 + sum(number - 1 for number in numbers)
 
 
 def _own_value(estimator: Any, resource: str, prefix: str, largest: int | None, default: int | None = None) -> int:

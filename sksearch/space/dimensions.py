@@ -429,7 +429,8 @@ class SampleOnly(Dimension):
         """The error to raise where coordinates are needed."""
         return ValueError(
             f"{short(self.distribution)} can only be sampled, as it {self.reason}; "
-            "use a frozen scipy.stats distribution, Real, Integer or a list of values where a model is needed."
+            "use a frozen scipy.stats distribution, Real, Integer or a list of values where a model is needed, or a "
+            "search that draws at random."
         )
 
     def to_unit(self, value: Any) -> float:  # noqa: ARG002  (nothing has a coordinate)
