@@ -357,6 +357,33 @@ def test_error_score_raise_raises(kind: str) -> None:
         search.fit(X, Y)
 
 
+class FailsAtTheFifthFit(Fragile):
+    fits = 0
+
+    def fit(self, X: Any, y: Any) -> FailsAtTheFifthFit:
+        type(self).fits += 1
+        if self.fits >= 5:
+            raise ValueError("the fifth one fails")
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("kind", ALL)
+def test_an_exception_keeps_what_was_completed(kind: str, n_jobs: int) -> None:
+    FailsAtTheFifthFit.fits = 0
+    space = {"a": [0.01 * number for number in range(1, 9)]}
+    search = ALL[kind](FailsAtTheFifthFit(), space, cv=2, n_jobs=n_jobs, error_score="raise")
+    with joblib.parallel_config(backend="threading"), pytest.raises(ValueError, match="the fifth one fails"):
+        search.fit(X, Y)
+    assert search.stop_reason_ == "interrupted"
+    tried = search.cv_results_["params"]
+    assert 1 <= len(tried) == len({entry["trial"] for entry in search.history_}) <= 4
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_params_ in tried
+    with pytest.raises(NotFittedError):
+        search.score(X, Y)
+
+
 class FailsSoonOrLate(BaseEstimator):
     """One candidate in ten survives its first pass, and none its last."""
 

@@ -131,7 +131,8 @@ class SearchCV(BaseSearchCV):
         ValueError
             For unusable arguments, before any fit; and when every fit failed.
         KeyboardInterrupt
-            After Ctrl-C: the workers are stopped, and the results of all completed trials are set.
+            After Ctrl-C: the workers are stopped, and the results of all completed trials are set. So they are after
+            an exception of a fit with `error_score="raise"`.
         """
         other = self._other_fit()
         return self._fit(X, y, params) if other is None else other(self, X, y, **params)  # type: ignore[no-any-return]  # scikit-learn is untyped
@@ -179,7 +180,7 @@ class SearchCV(BaseSearchCV):
             self.refit.check(_names(plan.searched), scorers_by_name(problem.scorer) or ())
 
     def _search(self, problem: Problem, plan: Plan, tasks: SearchTasks) -> History:
-        """Run the plan; Ctrl-C keeps what was completed."""
+        """Run the plan; what was completed is kept, whatever ends it."""
         splits = problem.splits
         if self.verbose > 0:
             at_most = "" if plan.n_fits_known else "at most "
@@ -215,8 +216,9 @@ class SearchCV(BaseSearchCV):
         try:
             with pool:
                 self.stop_reason_: str = run_search(plan.scheduler, pool, history, desk)
-        except KeyboardInterrupt:
-            self._keep_interrupted(problem, plan, history)
+        except BaseException as error:
+            with nullcontext() if isinstance(error, KeyboardInterrupt) else suppress(Exception):  # the first one counts
+                self._keep_interrupted(problem, plan, history)
             raise
         tasks.end_search()
         return history
@@ -339,7 +341,7 @@ class SearchCV(BaseSearchCV):
             self.best_estimator_.fit(problem.X, **problem.fit_params)
 
     def _keep_interrupted(self, problem: Problem, plan: Plan, history: History) -> None:
-        """After Ctrl-C: set the results of all completed trials; there is no refit."""
+        """After Ctrl-C, or another exception: set the results of all completed trials; there is no refit."""
         self.stop_reason_ = "interrupted"
         self.history_ = as_records(history)
         if history.outcomes:

@@ -118,7 +118,8 @@ class BayesSearchCV(AdaptiveSearchCV):
         Every trial in the order of completion, ready for `pandas.DataFrame`.
     stop_reason_ : str
         "budget" after `n_iter` trials, "exhausted" when a finite space has no parameters left,
-        "callback" when a callback of `fit` asked for it, "interrupted" after Ctrl-C.
+        "callback" when a callback of `fit` asked for it, "interrupted" after Ctrl-C or
+        another exception.
     optimizer_results_ : list of scipy.optimize.OptimizeResult
         One for each dict of `search_spaces`, of its trials in the order of completion, in scikit-optimize's
         terms: `x_iters`, `func_vals` (negated scores, inf where failed), `x`, `fun`, `space`.
@@ -256,7 +257,8 @@ class BayesSearchCV(AdaptiveSearchCV):
         ValueError
             For unusable arguments, before any fit; and when every fit failed.
         KeyboardInterrupt
-            After Ctrl-C: the workers are stopped, and the results of all completed trials are set.
+            After Ctrl-C: the workers are stopped, and the results of all completed trials are set. So they are after
+            an exception of a callback, or of a fit with `error_score="raise"`.
         """
         if groups is not None:
             params["groups"] = groups

@@ -58,7 +58,8 @@ class GridSearchCV(SearchCV, SklearnGridSearchCV):
     history_ : list of dicts
         Every candidate in the order of completion, ready for `pandas.DataFrame`.
     stop_reason_ : str
-        "budget", or "interrupted" after Ctrl-C: then the results of all completed candidates are set.
+        "budget", or "interrupted" after Ctrl-C or another exception: then the results of all completed candidates are
+        set.
 
     See Also
     --------

@@ -138,7 +138,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     resource_ : str
         What grew.
     stop_reason_ : str
-        "budget", "exhausted" when a finite space has no parameters left, "interrupted" after Ctrl-C.
+        "budget", "exhausted" when a finite space has no parameters left, "interrupted" after Ctrl-C or
+        another exception.
     scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn's GridSearchCV.
 
