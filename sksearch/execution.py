@@ -30,7 +30,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import BatchedCalls
 
 from sksearch.payload import SharedPayload
-from sksearch.processes import end_workers, workers_of
+from sksearch.processes import end_workers, some_died
 from sksearch.pruning import FoldRule, RuleOf
 from sksearch.schedulers.protocol import Scheduler
 from sksearch.trials import Evaluation, FoldScore, History, Job, Outcome, Scores
@@ -125,7 +125,7 @@ class JobPool:
         self._suspects: deque[Job] = deque()
         self._alone = False
         self._cancelled = threading.Event()
-        self._workers: frozenset[int] = frozenset()
+        self._workers = set[Any]()
 
     def __enter__(self) -> Self:
         """Start the workers, or find them running."""
@@ -165,7 +165,7 @@ class JobPool:
                 backend._workers._temp_folder_manager.set_current_context(parallel._id)
 
             self._reducer_callback = set_memmap_context
-        self._workers = self._processes()
+        self._some_died()
         if hasattr(backend, "start_call"):
             backend.start_call()
         parallel._calling = True
@@ -203,7 +203,7 @@ class JobPool:
             while not backend._workers._work_ids.empty() and time.monotonic() < deadline:
                 time.sleep(0.001)
         elif isinstance(backend, MultiprocessingBackend):
-            end_workers(backend._get_pool())
+            self._end_workers(backend)
         backend.abort_everything(ensure_ready=False)
 
     @property
@@ -273,13 +273,18 @@ class JobPool:
         while True:
             with contextlib.suppress(queue.Empty):
                 return self._done.get(timeout=1.0)
-            if self._processes() != self._workers:
+            if self._some_died():
                 raise TerminatedWorkerError("A worker process of multiprocessing's pool has ended.")
 
-    def _processes(self) -> frozenset[int]:
-        """Those of a pool that replaces dead ones without a word; other backends tell."""
+    def _some_died(self) -> bool:
+        """Of a pool that replaces dead workers without a word; other backends tell. Called first when all live."""
         backend = self._parallel._backend
-        return workers_of(backend._get_pool()) if isinstance(backend, MultiprocessingBackend) else frozenset()
+        return isinstance(backend, MultiprocessingBackend) and some_died(backend._get_pool(), self._workers)
+
+    def _end_workers(self, backend: MultiprocessingBackend) -> None:
+        if (pool := backend._get_pool()) is not None:  # it is not while the pool is built anew
+            end_workers(pool)
+        self._workers.clear()
 
     def _recover(self, error: TerminatedWorkerError) -> list[FoldScore]:
         """Rebuild the workers; whatever was under way may have killed one, a job that ran alone did."""
@@ -291,9 +296,9 @@ class JobPool:
         self._done = queue.SimpleQueue()  # a broken pool fails every unit under way: those callbacks go nowhere
         backend = self._parallel._backend
         if isinstance(backend, MultiprocessingBackend):
-            end_workers(backend._get_pool())
+            self._end_workers(backend)
         backend.abort_everything(ensure_ready=True)
-        self._workers = self._processes()
+        self._some_died()
         self._run_suspect()
         message = f"The worker process died, twice, while it ran this fit.\n{type(error).__name__}: {error}"
         return [FoldScore(job=job, **self._lost(message)) for job in guilty]

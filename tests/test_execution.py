@@ -255,6 +255,60 @@ def test_a_pool_is_left_although_an_idle_worker_of_multiprocessing_died(which: i
     assert not any(worker.is_alive() for worker in workers)
 
 
+def measure_slowly(jobs: Sequence[Any]) -> list[dict[str, Any]]:
+    time.sleep(1.2)  # longer than a search waits before it looks
+    return measure([job[0] if isinstance(job, tuple) else job for job in jobs])
+
+
+@pytest.mark.timeout(60)
+def test_workers_of_multiprocessing_may_retire() -> None:
+    with (
+        joblib.parallel_config(backend="multiprocessing", maxtasksperchild=1),
+        JobPool(measure_slowly, n_jobs=2) as pool,
+    ):
+        for number in range(4):
+            pool.submit([Job(Evaluation(Trial(number, {})), 0)])
+        scores = []
+        while not pool.idle:
+            scores += pool.next_done()
+    assert {score.error for score in scores} == {None}
+    assert len({score.n_test_samples for score in scores}) == 4  # processes
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("size", [20_000, 1_000_000])
+def test_a_pool_is_left_while_large_tasks_are_on_their_way(size: int) -> None:
+    """A worker that is ended while it takes one leaves half of it in the pipe."""
+    words = {str(number): number for number in range(size // 5)}
+    for _ in range(5):
+
+        def leave() -> None:
+            with JobPool(measure_slowly, n_jobs=2, prepare=lambda job: (job, words)) as pool:
+                for number in range(4):
+                    pool.submit([Job(Evaluation(Trial(number, {})), 0)])
+                raise KeyboardInterrupt
+
+        with joblib.parallel_config(backend="multiprocessing"), pytest.raises(KeyboardInterrupt):
+            leave()
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_while_the_workers_are_built_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend_class = joblib.parallel.BACKENDS["multiprocessing"]
+    configure = backend_class.configure
+    calls: list[int] = []
+
+    def interrupted(self: Any, *arguments: Any, **keywords: Any) -> int:
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return int(configure(self, *arguments, **keywords))
+
+    monkeypatch.setattr(backend_class, "configure", interrupted)
+    with joblib.parallel_config(backend="multiprocessing"), pytest.raises(KeyboardInterrupt):
+        search(die_on_four, FixedSampler([{}] * 12), n_trials=12, n_jobs=2, delivery=fixed)
+
+
 class Array:
     """A callable with data, large enough to be mapped."""
 

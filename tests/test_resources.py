@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import subprocess
 import sys
@@ -644,7 +645,7 @@ def test_steps_that_work_in_place_are_applied_once(steps, frame):
 class Uncopyable(np.ndarray):
     """Rows that cannot be copied."""
 
-    def __deepcopy__(self, memo):
+    def __copy__(self):
         raise TypeError
 
 
@@ -657,6 +658,31 @@ def test_rows_that_cannot_be_copied_are_kept_as_the_steps_made_them():
     done = growth.fit(paused, Fold(X, y, {}, SEED), n_resources=9, trained=3)
     once = clone(estimator).set_params(gradientboostingregressor__n_estimators=9).fit(X, y)
     assert np.array_equal(done.predict(X), once.predict(X))
+
+
+class Word:
+    """Equal to nothing but itself."""
+
+
+@pytest.mark.parametrize("steps", [["passthrough"], [FunctionTransformer()], [None, FunctionTransformer()]])
+@pytest.mark.parametrize("as_list", [True, False])
+def test_objects_that_are_passed_on_are_not_kept(steps, as_list):
+    rows = [[Word(), math.nan, number] for number in range(150)]
+    model = RecordsRows()
+    estimator = Pipeline([*((f"step{number}", step) for number, step in enumerate(steps)), ("last", model)])
+    X = rows if as_list else np.array(rows, dtype=object)
+    paused = WarmStart(resource="last__n_estimators", max_resources=9).fit(
+        estimator, Fold(X, IRIS[1], {}, SEED), n_resources=3, trained=0
+    )
+    assert "_kept_fold" not in vars(paused)
+
+
+class RecordsRows(RandomForestClassifier):
+    """Takes rows of any kind."""
+
+    def fit(self, X, y):
+        self.n_rows_ = len(X)
+        return self
 
 
 class Resampler(BaseEstimator):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.datasets import load_iris
-from sklearn.dummy import DummyClassifier
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.svm import SVC
@@ -114,7 +114,7 @@ def test_folds_that_keep_groups_together_have_samples_of_whole_groups(n, n_group
     [
         (10, {"min_resources": 9}, "min_resources=9 rows cannot hold one of each class.*at least 10"),
         (10, {"min_resources": 1, "max_resources": 9}, "max_resources=9 rows cannot hold.*at least 10"),
-        ((3, 3, 2), {"min_resources": 5}, "min_resources=5 rows cannot hold.*at least 6"),
+        ((3, 4, 2), {"min_resources": 3}, "min_resources=3 rows cannot hold.*at least 4"),
     ],
 )
 def test_fewer_rows_than_classes_are_refused(n_classes, amounts, message):
@@ -133,6 +133,28 @@ def test_fewer_rows_than_classes_are_refused(n_classes, amounts, message):
     assert resolve_resource(SVC(), "n_samples", **arguments).min_resources >= 6
     least = max(amounts["min_resources"] + 1, 10)
     assert resolve_resource(SVC(), "n_samples", **{**arguments, "min_resources": least}).min_resources == least
+
+
+def test_labels_of_many_targets_may_be_in_few_rows():
+    Y = np.tile(np.arange(60)[:, None] % 2, (1, 40))
+    search = HyperbandSearchCV(
+        DummyClassifier(),
+        {"strategy": ["prior", "uniform", "stratified"]},
+        resource="n_samples",
+        min_resources=10,
+        max_resources=30,
+        cv=KFold(2, shuffle=True, random_state=0),
+        random_state=0,
+    ).fit(np.zeros((60, 1)), Y)
+    assert search.n_resources_ == [10, 30]
+
+
+@pytest.mark.parametrize("given", [(), (np.zeros((90, 1)),)])
+def test_the_plan_of_a_regression_needs_no_classes(given):
+    search = HyperbandSearchCV(
+        DummyRegressor(), {"quantile": [0.1, 0.2]}, resource="n_samples", min_resources=1, max_resources=27
+    )
+    assert search.plan(*given)[0]["n_resources"] == 1
 
 
 def test_as_many_labels_as_rows_leave_one_size():

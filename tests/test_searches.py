@@ -1115,6 +1115,10 @@ def test_plan_refuses_what_fit_refuses() -> None:
     with pytest.raises(ValueError, match=r"'alpha': .*OnlyRvs.* can only be sampled.*a search that draws at random"):
         make(param_distributions={"alpha": OnlyRvs()}).plan()
     assert make(param_distributions={"alpha": OnlyRvs()}, sampler="random").plan()
+    with pytest.raises(ValueError, match="posterior_mean needs"):
+        make(refit=posterior_mean).plan()
+    with pytest.raises(ValueError, match="complexity='z' is none of the searched parameters"):
+        make(refit=one_standard_error(complexity="z")).plan()
     with pytest.raises(ValueError, match="refit must be set"):
         make(scoring=["accuracy", "f1_macro"]).plan()
     with pytest.raises(ValueError, match="used only once"):

@@ -166,18 +166,18 @@ class SearchCV(BaseSearchCV):
         )
         plan = self._plan(problem)
         with nullcontext() if plan.growing is None else plan.growing.spool:
-            self._check_selection(problem, plan)
+            self._check_selection(scorer, plan.searched)
             self._forget_results()
             history = self._search(problem, plan, tasks)
         self._conclude(problem, plan, history, tasks)
         return self
 
-    def _check_selection(self, problem: Problem, plan: Plan) -> None:
+    def _check_selection(self, scorer: Any, searched: Any) -> None:
         """Ask our own callables for `refit` whether they can choose in this search."""
         if self.refit is posterior_mean and not self._has_posterior:
             posterior_mean({})
-        if isinstance(self.refit, OneStandardError):
-            self.refit.check(_names(plan.searched), scorers_by_name(problem.scorer) or ())
+        if isinstance(self.refit, OneStandardError) and (names := _names(searched)):
+            self.refit.check(names, scorers_by_name(scorer) or ())
 
     def _search(self, problem: Problem, plan: Plan, tasks: SearchTasks) -> History:
         """Run the plan; what was completed is kept, whatever ends it."""

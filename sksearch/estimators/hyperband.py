@@ -282,7 +282,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         {'bracket': 0, 'rung': 0, 'n_trials': 9, 'n_resources': 1}
         """
         self._validate_params()
-        self._get_scorers()
+        scorer, _ = self._get_scorers()
+        self._check_selection(scorer, self.param_distributions)
         if hasattr(self.cv, "__next__"):
             raise ValueError(f"cv={self.cv!r} can be used only once and fit needs it; use a list: cv=list(...).")
         space = Space.parse(self.param_distributions, argument="param_distributions")
@@ -290,7 +291,9 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         splits: list[Any] = []
         if X is not None:
             splits = list(check_cv(self.cv, y, classifier=is_classifier(self.estimator)).split(X, y, groups))
-        classes = self._classes(y) if y is not None else [0, 1]  # without data their number makes no difference
+        classes = self._classes(y)
+        if y is None and is_classifier(self.estimator):
+            classes = [0, 1]  # at least
         brackets = self._brackets(self._resolve(space, splits, max(1, len(splits)), classes))
         self._sampler(space, self.estimator, brackets, n_workers=1)
         return _table(brackets)

@@ -112,12 +112,12 @@ def resolve_resource(
             f"resource={name!r} is also searched; take it out of the search space, or choose another resource."
         )
     largest = _amount("max_resources", max_resources)
-    fewest = 1
+    most_classes, fewest = max(n_classes) if isinstance(n_classes, tuple) else n_classes or 1, 1
     if resource == "n_samples":
         largest = _most_rows(largest, n_rows)
         samples = Samples(n_rows=n_rows or largest, stratify=is_classifier(estimator))
         growth: Growth = samples
-        fewest = min(_most_firsts(n_classes), samples.n_rows)
+        fewest = min(most_classes, samples.n_rows)
     elif resource == "partial_fit":
         if refusal := _refusal(prefix, model, searched_names, categories or {}):
             raise ValueError(refusal)
@@ -135,10 +135,9 @@ def resolve_resource(
         growth = WarmStart(resource=resource, max_resources=largest) if warm else Refit(resource=resource)
     smallest = _amount("min_resources", min_resources)
     if smallest is None:
-        most_classes = max(n_classes) if isinstance(n_classes, tuple) else n_classes or 1
-        fewest_rows = n_splits * 2 * most_classes if resource == "n_samples" else 1
+        fewest_rows = max(n_splits * 2 * most_classes, _most_firsts(n_classes)) if resource == "n_samples" else 1
         most_growth = MOST_GROWTH if resource in ("partial_fit", "n_samples") else MOST_GROWTH_BY_FITS
-        smallest = min(largest, max(fewest, fewest_rows, _least(largest, factor, most_growth)))
+        smallest = min(largest, max(fewest_rows, _least(largest, factor, most_growth)))
     if smallest > largest:
         raise ValueError(
             f"min_resources={smallest} is greater than max_resources={largest} ({resource}); lower min_resources."

@@ -8,7 +8,7 @@ bit for bit, and kept with the paused model where it is not (TargetEncoder, PCA,
 from __future__ import annotations
 
 from collections.abc import Collection
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ def enter(estimator: Any, fold: Fold, *, trained: int, pause: bool) -> tuple[Any
         if not pause:
             estimator.__dict__.pop(KEPT_FOLD, None)
         return model, caught
-    before = _copied(fold) if pause else None  # a step may work in place
+    before = _copied(fold) if pause and _has_steps(estimator) else None  # a step may work in place
     caught = _catch(estimator, fold)
     if before is not None and not _repeats(_frozen(estimator), before, caught):
         # not a parameter, so clone leaves it behind
@@ -114,10 +114,22 @@ def _frozen(pipeline: Any) -> Any:
     return type(pipeline)(**arguments)
 
 
+def _has_steps(estimator: Any) -> bool:
+    """Whether anything is done before the last step."""
+    while isinstance(estimator, Pipeline):
+        if type(estimator) is not Pipeline or any(
+            step not in (None, "passthrough") for _, step in estimator.steps[:-1]
+        ):
+            return True
+        estimator = estimator.steps[-1][1]
+    return False
+
+
 def _copied(fold: Fold) -> Fold:
     """With rows of its own; without any where they cannot be copied."""
+    plain = isinstance(fold.X, (np.ndarray, list))  # of objects: the rows, not what they hold
     try:
-        return fold._replace(X=deepcopy(fold.X))
+        return fold._replace(X=copy(fold.X) if plain else deepcopy(fold.X))
     except Exception:  # noqa: BLE001 - whatever a container of the user's raises
         return fold._replace(X=None)
 
@@ -144,9 +156,11 @@ def _same(one: Any, other: Any) -> bool:
     if hasattr(one, "tocsr"):
         one, other = one.tocsr(), other.tocsr()
         return _same(*([a.shape, a.indptr, a.indices, a.data] for a in (one, other)))
+    if isinstance(one, np.ndarray) and one.dtype.hasobject:
+        one, other = one.tolist(), other.tolist()
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, np.ndarray) and not one.dtype.hasobject:
+    if isinstance(one, np.ndarray):
         return bool(one.dtype == other.dtype) and one.shape == other.shape and one.tobytes() == other.tobytes()
     return bool(np.all(one == other))
 

@@ -44,7 +44,9 @@ class Samples:
         order = rng.permutation(n_train)
         codes = _codes(y, train) if self.stratify and y is not None else np.zeros((n_train, 1), dtype=np.intp)
         if groups is not None:
-            members = np.unique(_codes(groups, train), axis=0, return_inverse=True)[1].ravel()
+            members = _codes(groups, train)
+            one = members.shape[1] == 1
+            members = members[:, 0] if one else np.unique(members, axis=0, return_inverse=True)[1].ravel()
             order = order[np.argsort(rng.permutation(1 + int(members.max()))[members[order]], kind="stable")]
         elif codes.shape[1] == 1:
             order = order[np.argsort(_quantiles(codes[order, 0]), kind="stable")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -70,11 +71,7 @@ class WarmStart:
         size = n_resources - trained if going_on and not counts_total(model, name) else n_resources
         usual = {key: value for key, value in model.get_params(deep=False).items() if key == "warm_start"}
         model.set_params(**dict.fromkeys(usual, going_on), **{name: size})
-        with (
-            _same_data()
-            if going_on and isinstance(model.get_params(deep=False).get("class_weight"), str)
-            else nullcontext()
-        ):
+        with _same_data() if going_on else nullcontext():
             fit(model, caught)
         model.set_params(**usual, **{name: n_resources})
         return estimator
@@ -86,7 +83,13 @@ class WarmStart:
 
 @contextmanager
 def _same_data() -> Iterator[None]:
-    """Within the block forests do not warn that balanced weights are others if the data are: these are the same."""
+    """Within the block forests do not warn that balanced weights are others if the data are: these are the same.
+
+    Not in threads, where filters of warnings that end out of order stay behind.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", 'class_weight presets "balanced"', UserWarning)
         yield
