@@ -262,6 +262,7 @@ def measure_slowly(jobs: Sequence[Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(60)
 def test_workers_of_multiprocessing_may_retire() -> None:
+    pytest.importorskip("joblib", minversion="1.5", reason="joblib hands maxtasksperchild on since 1.5")
     with (
         joblib.parallel_config(backend="multiprocessing", maxtasksperchild=1),
         JobPool(measure_slowly, n_jobs=2) as pool,
