@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.datasets import load_iris
@@ -30,6 +31,21 @@ def samples(growth, train, y, groups=None):
     return [
         growth.rows(train, y, groups, n_resources=n_resources, seed=SEED) for n_resources in range(1, growth.n_rows + 1)
     ]
+
+
+def resolve_rows(**arguments):
+    """Samples for a classifier: 100 training rows, three folds and three classes unless told otherwise."""
+    defaults = {
+        "estimator": SVC(),
+        "min_resources": "auto",
+        "max_resources": "auto",
+        "factor": 3,
+        "searched_names": [],
+        "n_rows": 100,
+        "n_splits": 3,
+        "n_classes": 3,
+    }
+    return resolve_resource(resource="n_samples", **{**defaults, **arguments})
 
 
 # --- properties -------------------------------------------------------------------------------------------
@@ -112,27 +128,44 @@ def test_folds_that_keep_groups_together_have_samples_of_whole_groups(n, n_group
 @pytest.mark.parametrize(
     ("n_classes", "amounts", "message"),
     [
-        (10, {"min_resources": 9}, "min_resources=9 rows cannot hold one of each class.*at least 10"),
-        (10, {"min_resources": 1, "max_resources": 9}, "max_resources=9 rows cannot hold.*at least 10"),
-        ((3, 4, 2), {"min_resources": 3}, "min_resources=3 rows cannot hold.*at least 4"),
+        (10, {"min_resources": 9}, "min_resources=9 rows are too few to hold one of each class, .*at least 10"),
+        (10, {"min_resources": 1, "max_resources": 9}, "max_resources=9 rows are too few.*at least 10"),
+        ((3, 4, 2), {"min_resources": 6}, "min_resources=6 rows .* of each class of each target.*at least 7"),
     ],
 )
 def test_fewer_rows_than_classes_are_refused(n_classes, amounts, message):
     """A sample has a row of each class: it would be larger than it says."""
-    arguments = {
-        "min_resources": "auto",
-        "max_resources": "auto",
-        "factor": 3,
-        "searched_names": [],
-        "n_rows": 100,
-        "n_splits": 3,
-        "n_classes": n_classes,
-    }
     with pytest.raises(ValueError, match=message):
-        resolve_resource(SVC(), "n_samples", **{**arguments, **amounts})
-    assert resolve_resource(SVC(), "n_samples", **arguments).min_resources >= 6
+        resolve_rows(n_classes=n_classes, **amounts)
+    assert resolve_rows(n_classes=n_classes).min_resources >= 6
     least = max(amounts["min_resources"] + 1, 10)
-    assert resolve_resource(SVC(), "n_samples", **{**arguments, "min_resources": least}).min_resources == least
+    assert resolve_rows(n_classes=n_classes, min_resources=least).min_resources == least
+
+
+@settings(max_examples=60)
+@given(
+    labels=arrays(np.int64, st.tuples(st.integers(6, 40), st.integers(2, 6)), elements=st.integers(0, 3)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_samples_of_several_targets_hold_every_class_in_as_many_rows_as_they_say(labels, seed):
+    train, _ = next(KFold(3, shuffle=True, random_state=seed % 1000).split(labels))
+    arguments = {"n_classes": tuple(len(set(column)) for column in labels.T), "y": labels, "n_rows": len(train)}
+    least = next(n for n in range(1, len(train) + 1) if suits(min_resources=n, **arguments))
+    assert not any(suits(min_resources=n, **arguments) for n in range(1, least))
+    assert least <= len(np.unique(labels, axis=0))
+    growth = Samples(n_rows=len(train), stratify=True)
+    for n in range(least, len(train) + 1):
+        rows = growth.rows(train, labels, None, n_resources=n, seed=seed)
+        assert len(rows) == n
+        assert all(set(column[rows]) == set(column[train]) for column in labels.T)
+
+
+def suits(**arguments):
+    try:
+        resolve_rows(**arguments)
+    except ValueError:
+        return False
+    return True
 
 
 def test_labels_of_many_targets_may_be_in_few_rows():
@@ -158,17 +191,7 @@ def test_the_plan_of_a_regression_needs_no_classes(given):
 
 
 def test_as_many_labels_as_rows_leave_one_size():
-    resolved = resolve_resource(
-        SVC(),
-        "n_samples",
-        min_resources="auto",
-        max_resources="auto",
-        factor=3,
-        searched_names=[],
-        n_rows=40,
-        n_splits=2,
-        n_classes=(2,) * 60,
-    )
+    resolved = resolve_rows(n_rows=40, n_splits=2, n_classes=(2,) * 60)
     assert resolved[1:] == (40, 40)
 
 
@@ -224,17 +247,7 @@ def test_samples_are_fitted_anew():
 @pytest.mark.parametrize("estimator", [DummyClassifier(), MultiOutputClassifier(DummyClassifier())])
 @pytest.mark.parametrize("n_classes", [3, None])
 def test_classifiers_have_samples_with_every_class(estimator, n_classes):
-    resolved = resolve_resource(
-        estimator,
-        "n_samples",
-        min_resources="auto",
-        max_resources="auto",
-        factor=3,
-        searched_names=[],
-        n_rows=100,
-        n_splits=5,
-        n_classes=n_classes,
-    )
+    resolved = resolve_rows(estimator=estimator, n_classes=n_classes)
     assert resolved.growth == Samples(n_rows=100, stratify=True)
 
 

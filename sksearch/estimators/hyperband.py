@@ -294,7 +294,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         classes = self._classes(y)
         if y is None and is_classifier(self.estimator):
             classes = [0, 1]  # at least
-        brackets = self._brackets(self._resolve(space, splits, max(1, len(splits)), classes))
+        brackets = self._brackets(self._resolve(space, splits, y, classes))
         self._sampler(space, self.estimator, brackets, n_workers=1)
         return _table(brackets)
 
@@ -302,7 +302,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         space = Space.parse(self.param_distributions, argument="param_distributions")
         space.check_names(problem.estimator)
         classes = self._classes(problem.y)
-        resolved = self._resolve(space, problem.splits, problem.n_splits, classes, problem.fit_params)
+        resolved = self._resolve(space, problem.splits, problem.y, classes, problem.fit_params)
         if resolved.growth.resource == "partial_fit" and is_classifier(self.estimator):
             check_classification_targets(problem.y)
         brackets = self._brackets(resolved)
@@ -347,7 +347,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         return tuple(map(np.unique, np.asarray(y).T)) if several else None
 
     def _resolve(
-        self, space: Space, splits: Sequence[Any], n_splits: int, classes: Any, fit_params: Collection[str] = ()
+        self, space: Space, splits: Sequence[Any], y: Any, classes: Any, fit_params: Collection[str] = ()
     ) -> Resolved:
         """What grows, between which amounts."""
         if classes is not None:
@@ -360,8 +360,9 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             factor=self.factor,
             searched_names={name for branch in space.branches for name in branch},
             n_rows=max((_n_rows(train) for train, _ in splits), default=None),
-            n_splits=n_splits,
+            n_splits=max(1, len(splits)),
             n_classes=classes,
+            y=y,
             fit_params=fit_params,
             categories=space.categories(),
         )

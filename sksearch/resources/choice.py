@@ -21,7 +21,7 @@ from sksearch.resources.laststep import growing_part, names_at_last
 from sksearch.resources.passes import PartialFit, learns_several_targets
 from sksearch.resources.protocol import Growth
 from sksearch.resources.refits import Refit
-from sksearch.resources.samples import Samples
+from sksearch.resources.samples import Samples, n_different
 from sksearch.resources.warmstarts import WarmStart, size_parameter
 
 PASSES = 81
@@ -55,6 +55,7 @@ def resolve_resource(
     n_rows: int | None,
     n_splits: int,
     n_classes: int | tuple[int, ...] | None,
+    y: Any = None,
     fit_params: Collection[str] = (),
     categories: Mapping[str, Collection[Any]] | None = None,
 ) -> Resolved:
@@ -84,6 +85,9 @@ def resolve_resource(
         Number of folds.
     n_classes : int, tuple of int, or None
         Number of labels, for each of several targets; None for anything but a classifier.
+    y : array-like or sparse matrix, default=None
+        The labels themselves: samples have each of every target, which needs no more rows than there are
+        different ones.
     fit_params : collection of str
         Names of what `fit` gets besides the data.
     categories : mapping of str to collection, default=None
@@ -112,12 +116,13 @@ def resolve_resource(
             f"resource={name!r} is also searched; take it out of the search space, or choose another resource."
         )
     largest = _amount("max_resources", max_resources)
-    most_classes, fewest = max(n_classes) if isinstance(n_classes, tuple) else n_classes or 1, 1
+    numbers = n_classes if isinstance(n_classes, tuple) else (n_classes or 1,)
+    fewest = 1
     if resource == "n_samples":
         largest = _most_rows(largest, n_rows)
         samples = Samples(n_rows=n_rows or largest, stratify=is_classifier(estimator))
         growth: Growth = samples
-        fewest = min(most_classes, samples.n_rows)
+        fewest = min(_most_firsts(numbers, y), samples.n_rows)
     elif resource == "partial_fit":
         if refusal := _refusal(prefix, model, searched_names, categories or {}):
             raise ValueError(refusal)
@@ -135,9 +140,9 @@ def resolve_resource(
         growth = WarmStart(resource=resource, max_resources=largest) if warm else Refit(resource=resource)
     smallest = _amount("min_resources", min_resources)
     if smallest is None:
-        fewest_rows = max(n_splits * 2 * most_classes, _most_firsts(n_classes)) if resource == "n_samples" else 1
+        several = n_splits * 2 * max(numbers) if resource == "n_samples" else 1
         most_growth = MOST_GROWTH if resource in ("partial_fit", "n_samples") else MOST_GROWTH_BY_FITS
-        smallest = min(largest, max(fewest_rows, _least(largest, factor, most_growth)))
+        smallest = min(largest, max(fewest, several, _least(largest, factor, most_growth)))
     if smallest > largest:
         raise ValueError(
             f"min_resources={smallest} is greater than max_resources={largest} ({resource}); lower min_resources."
@@ -145,8 +150,8 @@ def resolve_resource(
     if smallest < fewest:
         name, value = ("max_resources", largest) if largest < fewest else ("min_resources", smallest)
         raise ValueError(
-            f"{name}={value} rows cannot hold one of each class, as every sample of a classifier does; "
-            f"set it to at least {fewest}, or to 'auto'."
+            f"{name}={value} rows are too few to hold one of each class{' of each target' * (len(numbers) > 1)}, as "
+            f"every sample of a classifier does; set it to at least {fewest}, or to 'auto'."
         )
     return Resolved(growth, smallest, largest)
 
@@ -292,10 +297,10 @@ def _most_rows(largest: int | None, n_rows: int | None) -> int:
     return largest
 
 
-def _most_firsts(n_classes: int | tuple[int, ...] | None) -> int:
+def _most_firsts(numbers: tuple[int, ...], y: Any) -> int:
     """Rows that hold each class of each target, at most: the first has one of every target."""
-    numbers = n_classes if isinstance(n_classes, tuple) else (n_classes or 1,)
-    return 1 + sum(number - 1 for number in numbers)
+    most = 1 + sum(number - 1 for number in numbers)
+    return most if y is None or len(numbers) == 1 else min(most, n_different(y))
 
 
 def _own_value(estimator: Any, resource: str, prefix: str, largest: int | None, default: int | None = None) -> int:

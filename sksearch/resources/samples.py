@@ -19,8 +19,9 @@ class Samples:
     For a fold with as many training rows as the largest, a unit is a row; smaller folds (and the
     whole data, for the refit) give the same share of their rows. A smaller sample is part of every
     larger one. Samples for a classifier keep the shares of the classes (of a single target) and have at
-    least one row of each class of each target, even if there are fewer units. With groups, whole groups
-    are taken one after the other, the last in part; only the one row of a class may be of a later group.
+    least one row of each class of each target, so that they are not for fewer units than that may take.
+    With groups, whole groups are taken one after the other, the last in part; only the one row of a class
+    may be of a later group.
     """
 
     n_rows: int
@@ -56,10 +57,16 @@ class Samples:
         return kept
 
 
-def _codes(y: Any, train: Rows) -> Rows:
+def n_different(y: Any) -> int:
+    """How many rows of labels there are that differ."""
+    return len({row.tobytes() for row in _codes(y, slice(None))})
+
+
+def _codes(y: Any, train: Rows | slice) -> Rows:
     """The labels, or groups, of the training rows as numbers from 0, one column for each of theirs."""
     dense = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
-    labels = dense[train].reshape(len(train), -1)
+    labels = dense[train]
+    labels = labels.reshape(len(labels), -1)
     return np.column_stack([np.unique(column, return_inverse=True)[1] for column in labels.T])
 
 
