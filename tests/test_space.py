@@ -811,7 +811,16 @@ def test_tuples_are_ranges_in_the_form_of_scikit_optimize_and_values_otherwise(s
 
 def test_tuples_are_values_in_the_form_of_scikit_learn():
     assert parse((1, 10)) == parse([1, 10])
-    assert parse((1, 10, "log-uniform")) == parse([1, 10, "log-uniform"])
+    assert parse((1, 10, "uniform")) == parse([1, 10, "uniform"])
+
+
+@pytest.mark.parametrize("spec", [(1, 10, "log-uniform"), (0.1, 0.9, "reverse-log-uniform", 2)])
+def test_a_range_on_a_log_scale_is_refused_where_a_tuple_is_its_values(spec):
+    """No parameter takes numbers and such a word: fits would fail."""
+    low, high, prior = spec[:3]
+    with pytest.raises(ValueError, match=rf"'alpha': .* write Real\({low}, {high}, prior='{prior}'\)"):
+        parse(spec)
+    assert parse(list(spec)).n_levels == len(spec)
 
 
 def test_a_list_of_two_numbers_is_two_values_and_warns_where_a_tuple_is_a_range():

@@ -86,6 +86,11 @@ def _parse(spec: Any, *, name: str, tuple_is_range: bool) -> Dimension:
     if tuple_is_range and isinstance(spec, tuple) and (bounds := _as_range(spec)) is not None:
         return bounds.dimension
     values = listed(spec)
+    if not tuple_is_range and isinstance(spec, tuple) and _has_log_prior(values):
+        raise ValueError(
+            f"{spec!r} is its values here, and one of them is {values[2]!r}; write Real({values[0]!r}, {values[1]!r}, "
+            f"prior={values[2]!r}), of sksearch.space, for a range."
+        )
     if tuple_is_range and not isinstance(spec, tuple):
         _check_not_a_range(values, name)
     return _values(values)
@@ -123,6 +128,12 @@ def _as_range(spec: tuple[Any, ...]) -> Real | Integer | None:
     if isinstance(low, int) and isinstance(high, int):
         return Integer(low, high, prior, base=base)
     return Real(low, high, prior, base=base)
+
+
+def _has_log_prior(values: list[Any]) -> bool:
+    """Whether these can only be meant as scikit-optimize's ranges: no parameter takes numbers and such a word."""
+    prior = values[2] if len(values) in (3, 4) else None
+    return isinstance(prior, str) and prior in PRIORS and "log" in prior and all(map(is_finite_number, values[:2]))
 
 
 def _check_not_a_range(values: list[Any], name: str) -> None:
