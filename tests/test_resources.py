@@ -1013,7 +1013,7 @@ def test_amounts_given_are_taken():
 )
 def test_passes_must_suit_all_that_is_searched(estimator, categories, resource):
     """Else most trials of the search would fail, for all fits of that value do."""
-    arguments = {"searched_names": list(categories), "categories": categories}
+    arguments = {"searched_names": list(categories), "branches": [categories]}
     assert resolve(estimator, **arguments).growth.resource == resource
     if resource == "partial_fit":
         return
@@ -1024,7 +1024,7 @@ def test_passes_must_suit_all_that_is_searched(estimator, categories, resource):
     names = [*categories, "max_iter", "mlpclassifier__max_iter"]
     if categories:
         with pytest.raises(ValueError, match="use resource='n_samples'"):
-            resolve(estimator, "partial_fit", categories=categories, searched_names=names)
+            resolve(estimator, "partial_fit", branches=[categories], searched_names=names)
 
 
 @pytest.mark.parametrize(

@@ -520,7 +520,8 @@ def test_the_rounds_of_a_booster_grow_by_the_name_it_sets(library, name, params,
 def test_rounds_that_are_searched_by_another_name_do_not_grow(library, name, searched):
     estimator = make(library, name)
     assert resolve_auto(estimator, searched_names=[searched]).growth.resource == "n_samples"
-    with pytest.raises(ValueError, match=f"resource='{searched}' is also searched"):
+    also = "" if searched == ROUNDS[library] else f", as '{searched}'"
+    with pytest.raises(ValueError, match=f"resource='{ROUNDS[library]}' is also searched{also};"):
         resolve_auto(estimator, ROUNDS[library], searched_names=[searched])
 
 

@@ -364,7 +364,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             n_classes=classes,
             y=y,
             fit_params=fit_params,
-            categories=space.categories(),
+            branches=space.categories(),
         )
 
     def _brackets(self, resolved: Resolved) -> tuple[Bracket, ...]:

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from sklearn.utils.fixes import parse_version
 
-from sksearch.resources.laststep import enter, fit
+from sksearch.resources.laststep import enter, fit, growing_part
 from sksearch.resources.protocol import Fold, Rows, Seed
+from sksearch.resources.warmstarts import WarmStart
 
 Params: TypeAlias = Mapping[str, Any]
 
@@ -179,14 +180,17 @@ class Boosting:
 
     def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:
         """Make rounds `trained` to `n_resources` - 1."""
+        library = library_of(growing_part(estimator)[1])
+        if library is None:  # a step that is searched: this trial has another model
+            other = WarmStart(resource=self.resource, max_resources=self.max_resources)
+            return other.fit(estimator, fold, n_resources=n_resources, trained=trained)
         name = self.resource.rpartition("__")[2]
         pause = n_resources < self.max_resources
         model, caught = enter(estimator, fold, trained=trained, pause=pause)
-        library = library_of(model)
         size = {name: n_resources}
-        if library is not None and trained and _continues(library, model, caught):
+        if trained and _continues(library, model, caught):
             _go_on(library, model, caught, size, trained)
-        elif library is not None and trained and library.locks_params:
+        elif trained and library.locks_params:
             # Not in place: a CatBoost model read back and fitted again may hang at predict (its issue 2905).
             again = fit(_unfitted(model).set_params(**size), caught)
             vars(model).clear()

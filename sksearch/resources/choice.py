@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import product
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -35,6 +36,9 @@ The first of 81 trees costs as much as four in LightGBM and twelve in HistGradie
 there), and says little of a booster with a small learning rate. Measured in docs/benchmarks/README.md.
 """
 
+Categories = Mapping[str, Collection[Any]]
+"""Values of those parameters of a branch of the search space that have no order."""
+
 
 class Resolved(NamedTuple):
     """What a search hands out."""
@@ -57,7 +61,7 @@ def resolve_resource(
     n_classes: int | tuple[int, ...] | None,
     y: Any = None,
     fit_params: Collection[str] = (),
-    categories: Mapping[str, Collection[Any]] | None = None,
+    branches: Sequence[Categories] = ({},),
 ) -> Resolved:
     """Say what grows, from how much to how much.
 
@@ -90,8 +94,9 @@ def resolve_resource(
         different ones.
     fit_params : collection of str
         Names of what `fit` gets besides the data.
-    categories : mapping of str to collection, default=None
-        Values of those searched parameters that have no order: `partial_fit` must suit all of them.
+    branches : sequence of mappings of str to collection, default=one of nothing
+        The branches of the search space: values of those parameters that have no order. `partial_fit` must
+        suit all of them, and what they put in the place of a step have the resource that the step is to have.
 
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> resolved = resolve_resource(
@@ -108,13 +113,11 @@ def resolve_resource(
     """
     prefix, model = growing_part(estimator)
     if resource == "auto":
-        resource = _choose(prefix, model, searched_names, n_classes, categories or {})
-    library = library_of(model)
-    rounds: set[str] = set() if library is None else {f"{prefix}{name}" for name in library.rounds}
-    for name in sorted((rounds if resource in rounds else {resource}) & set(searched_names)):
-        raise ValueError(
-            f"resource={name!r} is also searched; take it out of the search space, or choose another resource."
-        )
+        resource = _choose(prefix, model, searched_names, n_classes, branches)
+    steps_of = f"{prefix}partial_fit" if resource == "partial_fit" else resource
+    variants = list(_variants(estimator, steps_of, branches))
+    for variant, _ in variants:
+        _check_not_searched(resource, *growing_part(variant), searched_names)
     largest = _amount("max_resources", max_resources)
     numbers = n_classes if isinstance(n_classes, tuple) else (n_classes or 1,)
     fewest = 1
@@ -124,20 +127,22 @@ def resolve_resource(
         growth: Growth = samples
         fewest = min(_most_firsts(numbers, y), samples.n_rows)
     elif resource == "partial_fit":
-        if refusal := _refusal(prefix, model, searched_names, categories or {}):
-            raise ValueError(refusal)
-        _check_fit_params(prefix, model, names_at_last(estimator, fit_params))
+        models = []
+        for variant, categories in variants:
+            prefix, model = growing_part(variant)
+            models.append(model)
+            if refusal := _refusal(prefix, model, searched_names, [categories]):
+                raise ValueError(refusal)
+            _check_fit_params(prefix, model, names_at_last(variant, fit_params))
         largest = PASSES if largest is None else largest
         # A pickled Birch has copies of the arrays that its tree shares, and goes on wrongly.
-        growth = PartialFit(max_resources=largest, resumes=not isinstance(model, Birch))
-    elif library is not None and resource in rounds:
-        resource = f"{prefix}{rounds_parameter(model, library, resource.removeprefix(prefix))}"
-        largest = _own_value(estimator, resource, prefix, largest, default=library.default)
-        growth = Boosting(resource=resource, max_resources=largest)
+        growth = PartialFit(max_resources=largest, resumes=not any(isinstance(model, Birch) for model in models))
     else:
-        largest = _own_value(estimator, resource, prefix, largest)
-        warm = resource == f"{prefix}{size_parameter(model)}"
-        growth = WarmStart(resource=resource, max_resources=largest) if warm else Refit(resource=resource)
+        estimators = [variant for variant, _ in variants]
+        resource = _usual_name(estimators[0], resource)
+        searched = [variant is not estimator for variant in estimators]
+        largest = _own_values(estimators, searched, resource, largest)
+        growth = _growth_of_parameter(estimators, resource, largest)
     smallest = _amount("min_resources", min_resources)
     if smallest is None:
         several = n_splits * 2 * max(numbers) if resource == "n_samples" else 1
@@ -161,14 +166,14 @@ def _choose(
     model: Any,
     searched_names: Collection[str],
     n_classes: int | tuple[int, ...] | None,
-    categories: Mapping[str, Collection[Any]],
+    branches: Sequence[Categories],
 ) -> str:
     """The resource for "auto"; `partial_fit` of a classifier is told the labels, so they must be known."""
     steps = prefix.split("__")[:-1]
     if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
         return "n_samples"  # the last step itself is searched: only rows suit every choice
     # OneVsOneClassifier compares labels that are words with numbers in partial_fit (seen with scikit-learn 1.9)
-    if not isinstance(model, OneVsOneClassifier) and _refusal(prefix, model, searched_names, categories) is None:
+    if not isinstance(model, OneVsOneClassifier) and _refusal(prefix, model, searched_names, branches) is None:
         known = n_classes is not None and (not isinstance(n_classes, tuple) or learns_several_targets(model))
         if known or not is_classifier(model):
             return "partial_fit"
@@ -181,20 +186,14 @@ def _choose(
     return "n_samples"
 
 
-def _refusal(
-    prefix: str, model: Any, searched_names: Collection[str], categories: Mapping[str, Collection[Any]]
-) -> str | None:
+def _refusal(prefix: str, model: Any, searched_names: Collection[str], branches: Iterable[Categories]) -> str | None:
     """Why not to use `partial_fit`, as an error says it; None where nothing that the search sets speaks against it."""
     refusal = _own_refusal(model)
     if refusal is not None or is_net(model):
         return refusal
     own = model.get_params()
-    for name, values in categories.items():
+    for name, values in (item for branch in branches for item in branch.items()):
         parameter = name.removeprefix(prefix)
-        if f"{name}__" == prefix:  # the step that grows is itself searched
-            refusal = next(filter(None, map(_own_refusal, values)), None)
-            if refusal is not None:
-                return refusal
         if not name.startswith(prefix) or parameter not in own:
             continue
         for value in values:
@@ -303,25 +302,102 @@ def _most_firsts(numbers: tuple[int, ...], y: Any) -> int:
     return most if y is None or len(numbers) == 1 else min(most, n_different(y))
 
 
-def _own_value(estimator: Any, resource: str, prefix: str, largest: int | None, default: int | None = None) -> int:
-    """`largest`, or the estimator's own value of the parameter, or the default of a parameter that may be left out."""
-    params = estimator.get_params()
+def _check_not_searched(resource: str, prefix: str, model: Any, searched_names: Collection[str]) -> None:
+    """What grows is set by the rungs, under whatever name."""
+    library = library_of(model)
+    rounds: set[str] = set() if library is None else {f"{prefix}{name}" for name in library.rounds}
+    for name in sorted((rounds if resource in rounds else {resource}) & set(searched_names)):
+        same = "" if name == resource else f", as {name!r}"
+        raise ValueError(
+            f"resource={resource!r} is also searched{same}; take it out of the search space, or choose another "
+            "resource."
+        )
+
+
+def _variants(estimator: Any, name: str, branches: Iterable[Categories]) -> Iterator[tuple[Any, Categories]]:
+    """The estimator with every value of the searched steps that `name` is a parameter of, and their branch."""
+    for branch in branches:
+        steps = sorted((step for step in branch if name.startswith(f"{step}__")), key=len)
+        for values in product(*(branch[step] for step in steps)):
+            variant = clone(estimator) if steps else estimator
+            try:
+                for step, value in zip(steps, values, strict=True):
+                    variant.set_params(**{step: clone(value, safe=False)})
+            except (AttributeError, TypeError, ValueError):  # a step within a step that this one has not
+                continue
+            yield variant, branch
+
+
+def _growth_of_parameter(estimators: Sequence[Any], resource: str, largest: int) -> Growth:
+    """What goes on with one of them at least; what cannot is fitted anew."""
+    parts = [growing_part(estimator) for estimator in estimators]
+    if any(_is_rounds(model, resource, prefix) for prefix, model in parts):
+        return Boosting(resource=resource, max_resources=largest)
+    if any(resource == f"{prefix}{size_parameter(model)}" for prefix, model in parts):
+        return WarmStart(resource=resource, max_resources=largest)
+    return Refit(resource=resource)
+
+
+def _is_rounds(model: Any, resource: str, prefix: str) -> bool:
+    library = library_of(model)
+    return library is not None and resource in {f"{prefix}{name}" for name in library.rounds}
+
+
+def _usual_name(estimator: Any, resource: str) -> str:
+    """The name by which a booster is told its rounds: one only may be set."""
+    prefix, model = growing_part(estimator)
+    library = library_of(model)
+    if library is None or not _is_rounds(model, resource, prefix):
+        return resource
+    return f"{prefix}{rounds_parameter(model, library, resource.removeprefix(prefix))}"
+
+
+def _own_values(estimators: Sequence[Any], searched: Sequence[bool], resource: str, largest: int | None) -> int:
+    """`largest`, or the value of the parameter that all of them have."""
+    values = []
+    for estimator, is_searched in zip(estimators, searched, strict=True):
+        value = _own_value(estimator, resource, is_searched=is_searched)
+        if largest is None and not _is_count(value):
+            raise ValueError(
+                f"max_resources='auto' takes the estimator's {resource}, which is {value!r}; set a number."
+            )
+        values.append(value)
+    if largest is None and len(set(values)) > 1:
+        several = " or ".join(map(str, sorted(set(values))))
+        raise ValueError(
+            f"max_resources='auto' takes the estimator's {resource}, which is {several} with the steps that are "
+            "searched; set a number."
+        )
+    return int(values[0]) if largest is None else largest
+
+
+def _own_value(estimator: Any, resource: str, *, is_searched: bool) -> Any:
+    """The estimator's own value of the parameter, or the default of a parameter that may be left out."""
+    prefix, model = growing_part(estimator)
+    library, params = library_of(model), estimator.get_params()
+    default = library.default if library is not None and _is_rounds(model, resource, prefix) else None
     if resource not in params and default is None:
+        if is_searched:
+            name = repr(model) if isinstance(model, str) else type(model).__name__
+            raise ValueError(
+                f"resource={resource!r} is no parameter of {name}, which is searched; use resource='n_samples', or "
+                "search it on its own."
+            )
         near = f"{prefix}{resource}"
         hint = f"did you mean {near!r}?" if near in params else "see estimator.get_params() for its parameters."
         raise ValueError(
             f"resource={resource!r} is neither 'partial_fit' nor 'n_samples' nor a parameter of the estimator; {hint}"
+        )
+    if default is not None and (other := _usual_name(estimator, resource)) != resource:
+        raise ValueError(
+            f"resource={resource!r} is set as {other!r} by {type(model).__name__}, which is searched; name it alike."
         )
     value = params.get(resource)
     if value is None:
         value = default
     if value is not None and not _is_integer(value):
         raise ValueError(f"resource={resource!r} must be an integer parameter, the estimator has {value!r}.")
-    if largest is not None:
-        return largest
-    if not _is_count(value):
-        raise ValueError(f"max_resources='auto' takes the estimator's {resource}, which is {value!r}; set a number.")
-    return int(value)
+    return value
 
 
 def _is_integer(value: Any) -> bool:

@@ -92,18 +92,20 @@ class Space:
         self.level_units = tuple(dimension.level_units() for dimension in dimensions)
         self.size = self._count()
 
-    def categories(self) -> dict[str, list[Any]]:
-        """Values of the parameters without an order, by name, those of all branches together.
+    def categories(self) -> list[dict[str, list[Any]]]:
+        """Values of the parameters without an order, by name, of each branch.
 
         >>> Space.parse({"loss": ["hinge", "huber"], "C": [1, 2, 5]}, argument="param_grid").categories()
-        {'loss': ['hinge', 'huber']}
+        [{'loss': ['hinge', 'huber']}]
         """
-        found: dict[str, list[Any]] = {}
-        for branch in self.branches:
-            for name, dimension in branch.items():
-                if isinstance(dimension, Levels) and not dimension.ordered:
-                    found.setdefault(name, []).extend(dimension.values)
-        return found
+        return [
+            {
+                name: list(dimension.values)
+                for name, dimension in branch.items()
+                if isinstance(dimension, Levels) and not dimension.ordered
+            }
+            for branch in self.branches
+        ]
 
     @classmethod
     def parse(cls, spaces: Any, *, argument: str, tuple_is_range: bool = False) -> Space:

@@ -1,0 +1,141 @@
+"""Steps of a Pipeline that are themselves searched: what may stand there decides what grows, and how far."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from catboost import CatBoostClassifier
+from lightgbm import LGBMClassifier
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.ensemble import (
+    BaggingClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import SGDClassifier
+from sklearn.model_selection import cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from sksearch import HyperbandSearchCV
+from sksearch.resources import Boosting, Fold, PartialFit, Refit, WarmStart, resolve_resource
+
+FOREST, EXTRA = RandomForestClassifier(n_estimators=27), ExtraTreesClassifier(n_estimators=27)
+PLACEHOLDER = Pipeline([("scale", StandardScaler()), ("clf", SVC())])
+
+
+def resolve_step(
+    resource, *values, estimator=PLACEHOLDER, max_resources="auto", branches=None, searched_names=("clf",)
+):
+    """Each of the values of the step `clf` in a branch of its own."""
+    return resolve_resource(
+        estimator,
+        resource,
+        min_resources="auto",
+        max_resources=max_resources,
+        factor=3,
+        searched_names=searched_names,
+        n_rows=1000,
+        n_splits=5,
+        n_classes=3,
+        branches=[{"clf": [value]} for value in values] if branches is None else branches,
+    )
+
+
+def test_what_a_searched_step_may_be_decides_what_grows():
+    """The step's own value is in no trial."""
+    assert resolve_step("clf__n_estimators", FOREST, EXTRA) == (WarmStart("clf__n_estimators", 27), 3, 27)
+    assert resolve_step("clf__n_estimators", FOREST, LGBMClassifier(n_estimators=27)) == (
+        Boosting("clf__n_estimators", 27),
+        3,
+        27,
+    )
+    assert resolve_step("clf__max_iter", SVC(max_iter=9)) == (Refit("clf__max_iter"), 1, 9)
+    assert resolve_step("clf__n_estimators", FOREST, BaggingClassifier(), max_resources=9).max_resources == 9
+    assert resolve_step("partial_fit", SGDClassifier(), GaussianNB()) == (PartialFit(81), 1, 81)
+    assert resolve_step("auto", FOREST, EXTRA).growth.resource == "n_samples"
+
+
+@pytest.mark.parametrize(
+    ("resource", "values", "message"),
+    [
+        ("clf__n_estimators", [FOREST, SVC()], "is no parameter of SVC, which is searched; use resource='n_samples'"),
+        ("clf__n_estimators", [FOREST, "passthrough"], "is no parameter of 'passthrough', which is searched"),
+        ("clf__n_estimators", [FOREST, BaggingClassifier()], "clf__n_estimators, which is 10 or 27 with the steps"),
+        ("clf__n_estimators", [FOREST, LGBMClassifier(num_iterations=27)], "is set as 'clf__num_iterations' by LGBM"),
+        ("partial_fit", [SGDClassifier(), SVC()], "needs an estimator with partial_fit, SVC has none"),
+    ],
+)
+def test_every_value_of_a_searched_step_has_the_resource(resource, values, message):
+    """Else all fits of that value fail, or grow to another size."""
+    for amount in ("auto", 27)[: 1 if "27 with" in message else 2]:
+        with pytest.raises(ValueError, match=message):
+            resolve_step(resource, *values, max_resources=amount)
+
+
+def test_a_step_that_only_some_branches_search_may_also_be_the_own_one():
+    forest = Pipeline([("clf", FOREST)])
+    branches = [{}, {"clf": [RandomForestClassifier(n_estimators=9)]}]
+    with pytest.raises(ValueError, match="which is 9 or 27"):
+        resolve_step("clf__n_estimators", estimator=forest, branches=branches)
+    assert resolve_step("clf__n_estimators", estimator=forest, branches=branches[1:]).max_resources == 9
+
+
+MODELS = [
+    RandomForestClassifier(n_estimators=9, random_state=0),
+    GradientBoostingClassifier(n_estimators=9, random_state=0),
+    LGBMClassifier(n_estimators=9, random_state=0, verbose=-1, deterministic=True, n_jobs=1),
+    CatBoostClassifier(
+        n_estimators=9,
+        learning_rate=0.1,
+        bootstrap_type="No",
+        random_strength=0,
+        verbose=0,
+        thread_count=1,
+        boosting_type="Plain",
+        allow_writing_files=False,
+    ),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_each_model_goes_on_in_its_own_way(model):
+    X, y = load_iris(return_X_y=True)
+    growth = resolve_step("clf__n_estimators", *MODELS).growth
+    grown, trained = clone(PLACEHOLDER).set_params(clf=clone(model)), 0
+    for n_resources in (1, 3, 9):
+        grown = pickle.loads(pickle.dumps(grown))
+        first = grown["clf"].estimators_[0] if trained and hasattr(grown["clf"], "estimators_") else None
+        grown = growth.fit(grown, Fold(X, y, {}, (7, 2)), n_resources=n_resources, trained=trained)
+        assert first is None or np.all(grown["clf"].estimators_[0] == first)  # it is not fitted anew
+        trained = n_resources
+    once = clone(PLACEHOLDER).set_params(clf=clone(model)).fit(X, y)
+    assert grown.predict_proba(X) == pytest.approx(once.predict_proba(X), abs=1e-12)
+
+
+def test_a_search_over_steps_of_several_kinds_has_the_scores_of_models_fitted_at_once():
+    X, y = load_iris(return_X_y=True)
+    space = {"clf": MODELS, "scale": [StandardScaler(), "passthrough"]}
+    search = HyperbandSearchCV(
+        PLACEHOLDER,
+        space,
+        resource="clf__n_estimators",
+        min_resources=1,
+        cv=3,
+        schedule="hyperband",
+        prune_folds=False,
+        sampler="random",
+        refit=False,
+        random_state=0,
+    ).fit(X, y)
+    assert {row["n_resources"] for row in search.history_} == {1, 3, 9}
+    for row in search.history_:
+        parameters = {"clf": clone(row["param_clf"]), "scale": row["param_scale"]}
+        model = clone(PLACEHOLDER).set_params(**parameters, clf__n_estimators=row["n_resources"])
+        assert row["score"] == pytest.approx(cross_val_score(model, X, y, cv=3).mean(), abs=1e-12)
