@@ -29,29 +29,39 @@ def some_died(pool: Any, workers: set[Any]) -> bool:
 
 
 def end_workers(pool: Any) -> None:
-    """End the workers, none of them while it takes a task or sends a result, and leave both queues unlocked."""
+    """End the workers, whatever they are at, and what would wait for them: locks, half messages, threads."""
     handler, tasks = pool._worker_handler, pool._task_handler
     for thread in (handler, tasks):
         thread._state = "TERMINATE"
     pool._change_notifier.put(None)
     handler.join()  # first, lest it start others
-    receives, sends = pool._inqueue._rlock, pool._outqueue._wlock  # the latter None on Windows: writing needs none
-    receives.acquire(timeout=1.0)  # idle ones have been told to go, and let it go
     for worker in pool._pool:
-        held = sends is not None and sends.acquire(timeout=1.0)
         worker.terminate()
-        if held:
-            sends.release()
     for worker in pool._pool:
         worker.join(_SECONDS_TO_END)
         if worker.is_alive():  # the signal was caught
             worker.kill()
             worker.join()
-    _drain(pool._inqueue._reader, tasks)
-    for lock in (receives, sends):
+    for lock in (pool._inqueue._rlock, pool._outqueue._wlock):  # the latter None on Windows: writing needs none
         if lock is not None:  # whoever held it is gone
             lock.acquire(block=False)
             lock.release()
+    _end_results(pool)
+    _drain(pool._inqueue._reader, tasks)
+
+
+def _end_results(pool: Any) -> None:
+    """Let the thread that receives results come to an end, which half a result would keep waiting for the rest.
+
+    It reads to the end of the pipe, which is there once nobody can write: this process writes to nowhere then.
+    """
+    if os.name == "nt":
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, pool._outqueue._writer.fileno(), inheritable=False)
+    os.close(nowhere)
+    pool._result_handler.join(_SECONDS_TO_END)  # a process that a fit started may have the pipe as well
+    pool._cache.clear()  # `Pool.terminate` takes it for an error of its own that somebody waits for results
 
 
 def _drain(reader: Any, sender: Any) -> None:

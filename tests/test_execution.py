@@ -255,6 +255,30 @@ def test_a_pool_is_left_although_an_idle_worker_of_multiprocessing_died(which: i
     assert not any(worker.is_alive() for worker in workers)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("half", [b"", (1000).to_bytes(4, "big") + b"a thousand bytes, it said"])
+def test_a_worker_of_multiprocessing_dies_while_it_sends_a_result(half: bytes) -> None:
+    """With the lock of the queue of results in its hands, and half a result in the pipe."""
+    with joblib.parallel_config(backend="multiprocessing"), JobPool(measure, n_jobs=2) as pool:
+        workers = pool._parallel._backend._get_pool()
+        pool.submit([JOB])
+        pool.next_done()
+        time.sleep(0.2)  # until both wait
+        results, worker = workers._outqueue, workers._pool[0]
+        results._wlock.acquire()  # what the worker would do
+        os.write(results._writer.fileno(), half)
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.join()
+        scores = []
+        for number in range(3):
+            pool.submit([Job(Evaluation(Trial(number, {})), 0)])
+        while not pool.idle:
+            scores += pool.next_done()
+    assert sorted(score.test_scores for score in scores) == [0.0, 10.0, 20.0]
+    assert {score.error for score in scores} == {None}
+    assert not workers._result_handler.is_alive()
+
+
 def measure_slowly(jobs: Sequence[Any]) -> list[dict[str, Any]]:
     time.sleep(1.2)  # longer than a search waits before it looks
     return measure([job[0] if isinstance(job, tuple) else job for job in jobs])
