@@ -32,15 +32,21 @@ def remove_folder(folder: str) -> None:
     """Remove the folder; harmless if it was removed before.
 
     It is renamed first, so that a fit which still runs finds no folder to save into. Where it cannot
-    be removed (on Windows a mapped file cannot), it is left to the resource tracker.
+    be removed (on Windows a mapped file cannot), or this is interrupted, it is left to the resource tracker.
     """
     gone = f"{folder}-removed"
+    if Path(folder).exists():
+        resource_tracker.register(gone, "folder")  # first: somebody is to know it at any time
+    elif not Path(gone).exists():
+        return
     for _ in range(_ATTEMPTS):
         with contextlib.suppress(OSError):
             Path(folder).rename(gone)
+            resource_tracker.unregister(folder, "folder")
         shutil.rmtree(gone, ignore_errors=True)
         if not Path(folder).exists() and not Path(gone).exists():
-            with contextlib.suppress(OSError):
-                resource_tracker.unregister(folder, "folder")
-            return
+            break
         time.sleep(0.002)
+    if not Path(gone).exists():
+        with contextlib.suppress(OSError):
+            resource_tracker.unregister(gone, "folder")

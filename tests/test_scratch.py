@@ -56,6 +56,53 @@ def test_a_killed_process_leaves_no_folder(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("end", ["SIGINT", "SIGKILL"])
+def test_a_folder_half_removed_goes_with_the_process(tmp_path: Path, end: str) -> None:
+    code = f"""
+    import os, shutil, signal
+    from pathlib import Path
+    from sksearch.scratch import make_folder, remove_folder
+    folder = make_folder()
+    (Path(folder) / "file").write_text("x")
+    remove = shutil.rmtree
+    def interrupted(*arguments, **keywords):
+        os.kill(os.getpid(), signal.{end})
+        remove(*arguments, **keywords)
+    shutil.rmtree = interrupted
+    remove_folder(folder)
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stderr=subprocess.DEVNULL,
+        env={"JOBLIB_TEMP_FOLDER": str(tmp_path), "PYTHONPATH": ":".join(filter(None, sys.path))},
+        check=False,
+    )
+    assert process.returncode == -getattr(signal, end)
+    deadline = time.monotonic() + 10
+    while list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_removing_twice_says_nothing(tmp_path: Path) -> None:
+    """The tracker complains of what it does not know."""
+    code = """
+    from sksearch.scratch import make_folder, remove_folder
+    folder = make_folder()
+    remove_folder(folder)
+    remove_folder(folder)
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        env={"JOBLIB_TEMP_FOLDER": str(tmp_path), "PYTHONPATH": ":".join(filter(None, sys.path))},
+        check=True,
+    )
+    assert process.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_object_that_cannot_be_pickled_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
     with (tmp_path / "open").open("w") as file, pytest.raises(pickle.PicklingError):
