@@ -38,7 +38,7 @@ from sklearn.ensemble import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
-from sklearn.feature_selection import SelectKBest
+from sklearn.feature_selection import SelectFromModel, SelectKBest
 from sklearn.linear_model import (
     Lasso,
     LogisticRegression,
@@ -52,7 +52,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import StratifiedKFold
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import ComplementNB, GaussianNB, MultinomialNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PowerTransformer, StandardScaler
@@ -432,7 +432,7 @@ def test_fit_parameters_without_a_place_in_partial_fit_are_refused():
     with pytest.raises(ValueError, match=message + ".*use resource='sgdclassifier__max_iter'"):
         resolve(pipeline, "partial_fit", fit_params=["sgdclassifier__coef_init"])
     with pytest.raises(ValueError, match=r"'note': GaussianNB.partial_fit takes .*use resource='n_samples'"):
-        resolve(GaussianNB(), fit_params=["note"])
+        resolve(GaussianNB(), "partial_fit", fit_params=["note"])
     for names in (["counter__sample_weight"], ["sgdclassifier__sample_weight"]):
         assert isinstance(resolve(pipeline, fit_params=names).growth, PartialFit)
     with sklearn.config_context(enable_metadata_routing=True):
@@ -921,6 +921,11 @@ def resolve(estimator, resource="auto", **changes):
         (GaussianMixture(), [], "max_iter", 11, 100),
         (SVC(), ["C"], "n_samples", 30, 1000),
         (Ridge(), [], "n_samples", 12, 1000),
+        (ComplementNB(), ["alpha"], "n_samples", 12, 1000),
+        (OneVsRestClassifier(MultinomialNB()), [], "n_samples", 30, 1000),
+        (make_pipeline(PCA(), IncrementalPCA()), [], "n_samples", 12, 1000),
+        (SelectFromModel(SGDClassifier()), ["threshold"], "n_samples", 30, 1000),
+        (SelectFromModel(SGDRegressor()), ["threshold"], "partial_fit", 1, 81),
     ],
 )
 def test_auto_takes_what_the_last_step_can_grow(estimator, searched, resource, least, most):
@@ -1044,6 +1049,7 @@ def test_passes_must_suit_all_that_is_searched(estimator, categories, resource):
             {"resource": "n_estimators"},
             "did you mean 'randomforestclassifier__n_estimators'",
         ),
+        (SelectFromModel(SGDClassifier()), {"resource": "partial_fit"}, "does not suit SelectFromModel: .* all labels"),
         (SVC(), {"resource": "C"}, "must be an integer parameter, the estimator has 1.0"),
         (SVC(), {"resource": "shrinking"}, "must be an integer parameter, the estimator has True"),
         (SVC(), {"resource": "kernel"}, "must be an integer parameter, the estimator has 'rbf'"),

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sksearch import HyperbandSearchCV
 from sksearch.resources import Boosting, Fold, Refit, resolve_resource
-from sksearch.resources.boosters import library_of
+from sksearch.resources.boosters import LIBRARIES, library_of
 from sksearch.spool import Spool
 
 LEVELS = [1, 3, 9]
@@ -272,6 +272,13 @@ ANEW = [
     ("lightgbm", "LGBMClassifier", {"cegb_penalty_feature_coupled": 30 * (20.0,)}, {}),
     ("lightgbm", "LGBMClassifier", {"cegb_penalty_feature_lazy": 30 * (0.1,)}, {}),
 ]
+
+
+@pytest.mark.parametrize("penalties", [np.full(30, 0.1), [0.1] * 30, "20:.1"])
+def test_penalties_of_catboost_may_be_an_array(penalties):
+    continues = LIBRARIES["catboost"].continues
+    assert continues({"learning_rate": 0.1, "per_object_feature_penalties": None})
+    assert not continues({"learning_rate": 0.1, "per_object_feature_penalties": penalties})
 
 
 @pytest.mark.filterwarnings("ignore:.*`booster=dart` is deprecated")  # XGBoost 3.4

@@ -59,6 +59,8 @@ def test_what_a_searched_step_may_be_decides_what_grows():
     assert resolve_step("clf__max_iter", SVC(max_iter=9)) == (Refit("clf__max_iter"), 1, 9)
     assert resolve_step("clf__n_estimators", FOREST, BaggingClassifier(), max_resources=9).max_resources == 9
     assert resolve_step("partial_fit", SGDClassifier(), GaussianNB()) == (PartialFit(81), 1, 81)
+    scaled = Pipeline([("scale", StandardScaler()), ("sgd", SGDClassifier())])
+    assert resolve_step("partial_fit", SGDClassifier(), scaled) == (PartialFit(81), 1, 81)
     assert resolve_step("auto", FOREST, EXTRA).growth.resource == "n_samples"
 
 

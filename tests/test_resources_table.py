@@ -95,6 +95,40 @@ def test_passes_made_in_rungs_equal_passes_made_at_once(name):
         assert np.array_equal(grown[method], expected)
 
 
+COUNTS = ["BernoulliNB", "CategoricalNB", "ComplementNB", "GaussianNB", "MultinomialNB"]
+COUNTS += ["IncrementalPCA", "MaxAbsScaler", "MinMaxScaler", "StandardScaler"]
+
+
+@pytest.mark.parametrize("name", [name for name in PASSES if name not in NO_PASSES])
+def test_passes_are_taken_by_themselves_where_they_teach_more(name):
+    """What only counts, counts the same rows again."""
+    estimator, X, y = example(name)
+    classes = np.unique(y) if is_classifier(estimator) else None
+    if name == "MultiOutputClassifier":
+        classes = [np.unique(y)] * 2
+    growth = resolve(estimator, "partial_fit", max_resources=9)
+    once, again = (
+        growth.fit(clone(estimator), Fold(X, y, {}, SEED, classes), n_resources=n, trained=0) for n in (1, 9)
+    )
+    first, second = outputs(once, X), outputs(again, X)
+    methods = [method for method in first if method != "predict"] or ["predict"]
+    same = all(np.allclose(first[method], second[method], rtol=0, atol=1e-12) for method in methods)
+    counts = getattr(again, "class_count_", None)
+    assert (name in COUNTS) == (same or (counts is not None and np.array_equal(counts, 9 * once.class_count_)))
+    chosen = resolve_resource(
+        estimator,
+        "auto",
+        min_resources="auto",
+        max_resources="auto",
+        factor=3,
+        searched_names=[],
+        n_rows=100,
+        n_splits=5,
+        n_classes=3 if is_classifier(estimator) else None,
+    )
+    assert (chosen.growth.resource == "n_samples") == (name in [*COUNTS, "OneVsOneClassifier"])
+
+
 def test_a_birch_is_trained_anew_as_its_pickle_goes_on_wrongly():
     """If this fails, scikit-learn's pickle of it works and Birch may go on."""
     birch, X, y = example("Birch")

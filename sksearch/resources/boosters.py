@@ -69,7 +69,8 @@ def _catboost_continues(params: Params) -> bool:
     held out stop the rounds early; what a feature costs at its first use would be charged again.
     """
     learns_at = [params.get(name) for name in ("learning_rate", "eta")]
-    otherwise = any(params.get(name) for name in _CATBOOST_ANEW)
+    values = [params.get(name) for name in _CATBOOST_ANEW]
+    otherwise = any(value.any() if isinstance(value, np.ndarray) else value for value in values)
     plain = params.get("boosting_type") != "Ordered" and params.get("task_type") != "GPU"
     loss = params.get("loss_function") or params.get("objective")
     certain = not (isinstance(loss, str) and loss.startswith("RMSEWithUncertainty"))
@@ -109,7 +110,7 @@ LIBRARIES = {
         100,
         ("random_state", "random_seed", "seed"),
         _lightgbm_continues,
-        part_seeds=("bagging_seed", "bagging_fraction_seed", "feature_fraction_seed", "extra_seed"),
+        part_seeds=("bagging_seed", "bagging_fraction_seed", "feature_fraction_seed", "extra_seed", "objective_seed"),
     ),
     "xgboost": Library(
         "xgb_model",

@@ -13,7 +13,11 @@ import numpy as np
 import sklearn
 from sklearn.base import clone, is_classifier
 from sklearn.cluster import Birch
+from sklearn.decomposition import IncrementalPCA
+from sklearn.feature_selection import SelectFromModel
 from sklearn.multiclass import OneVsOneClassifier
+from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
 from sksearch.nets import is_net
@@ -38,6 +42,13 @@ there), and says little of a booster with a small learning rate. Measured in doc
 
 Categories = Mapping[str, Collection[Any]]
 """Values of those parameters of a branch of the search space that have no order."""
+
+
+_COUNTS = (
+    *(BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB),
+    *(IncrementalPCA, MaxAbsScaler, MinMaxScaler, StandardScaler),
+)
+"""They take in sums: another pass over the same rows counts these again, and no more is known than before."""
 
 
 class Resolved(NamedTuple):
@@ -70,9 +81,9 @@ def resolve_resource(
     estimator : estimator
         The last step of a Pipeline counts.
     resource : str
-        "auto": the first of `partial_fit`, a size parameter that warm starts grow, the rounds of a
-        booster, "n_samples" that the estimator has and the search leaves free; or one of these; or
-        any integer parameter, by the name `set_params` knows. A booster's rounds have several names;
+        "auto": the first of `partial_fit` (unless all it does is to count), a size parameter that warm starts
+        grow, the rounds of a booster, "n_samples" that the estimator has and the search leaves free; or one of
+        these; or any integer parameter, by the name `set_params` knows. A booster's rounds have several names;
         what grows is the one that the estimator sets.
     min_resources, max_resources : int or "auto"
         "auto" for the largest: the estimator's own value of the parameter, 81 passes of
@@ -173,7 +184,8 @@ def _choose(
     if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
         return "n_samples"  # the last step itself is searched: only rows suit every choice
     # OneVsOneClassifier compares labels that are words with numbers in partial_fit (seen with scikit-learn 1.9)
-    if not isinstance(model, OneVsOneClassifier) and _refusal(prefix, model, searched_names, branches) is None:
+    gains = not isinstance(model, OneVsOneClassifier) and not _only_counts(model)
+    if gains and _refusal(prefix, model, searched_names, branches) is None:
         known = n_classes is not None and (not isinstance(n_classes, tuple) or learns_several_targets(model))
         if known or not is_classifier(model):
             return "partial_fit"
@@ -184,6 +196,12 @@ def _choose(
     if library is not None and not set(searched_names) & {f"{prefix}{name}" for name in library.rounds}:
         return f"{prefix}{rounds_parameter(model, library)}"
     return "n_samples"
+
+
+def _only_counts(model: Any) -> bool:
+    """Whether passes teach it nothing, or what it wraps."""
+    within = model.get_params().values() if hasattr(model, "get_params") else ()
+    return any(isinstance(part, _COUNTS) for part in (model, *within))
 
 
 def _refusal(prefix: str, model: Any, searched_names: Collection[str], branches: Iterable[Categories]) -> str | None:
@@ -218,6 +236,11 @@ def _own_refusal(model: Any) -> str | None:
         return (
             f"resource='partial_fit' needs an estimator with partial_fit, {name} has none as it is set; "
             "use resource='n_samples' or the name of an integer parameter."
+        )
+    if isinstance(model, SelectFromModel) and is_classifier(model.estimator):
+        return (
+            f"resource='partial_fit' does not suit {name}: it is no classifier, and the one within has to be told all "
+            "labels; use resource='n_samples'."
         )
     if _stops_itself(model):
         return (

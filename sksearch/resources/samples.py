@@ -16,8 +16,8 @@ from sksearch.resources.protocol import Fold, Rows, Seed
 class Samples:
     """Training rows; a promoted trial is fitted anew on more of them.
 
-    For a fold with as many training rows as the largest, a unit is a row; smaller folds (and the
-    whole data, for the refit) give the same share of their rows. A smaller sample is part of every
+    For a fold with as many training rows as the largest, a unit is a row; smaller folds give the same
+    share of their rows. A smaller sample is part of every
     larger one. Samples for a classifier keep the shares of the classes (of a single target) and have at
     least one row of each class of each target, so that they are not for fewer units than that may take.
     With groups, whole groups are taken one after the other, the last in part; only the one row of a class

@@ -24,6 +24,11 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+FEWEST_TRIALS = 10
+"""Trials that asynchronous brackets start at least, unless told otherwise: `n_iter` of scikit-learn's
+RandomizedSearchCV. Where all rows are few the published brackets start five, or a single one.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Rung:
@@ -193,7 +198,7 @@ def asynchronous_brackets(
     n_brackets : int or None
         None: one. More share the candidates in proportion to the trials the published brackets start.
     n_candidates : int or None
-        Trials to start. None: as many as all published brackets start.
+        Trials to start. None: as many as all published brackets start, and at least ten.
 
     >>> [(rung.n_trials, rung.n_resources) for rung in asynchronous_brackets(1, 81, 3)[0].rungs]
     [(143, 1), (59, 3), (27, 9), (15, 27), (9, 81)]
@@ -201,7 +206,7 @@ def asynchronous_brackets(
     published = published_brackets(min_resources, max_resources, factor)
     weights = [bracket.rungs[0].n_trials for bracket in published]
     n_brackets = _check_n_brackets(1 if n_brackets is None else n_brackets, len(published))
-    total = sum(weights) if n_candidates is None else _check_n_candidates(n_candidates)
+    total = max(FEWEST_TRIALS, sum(weights)) if n_candidates is None else _check_n_candidates(n_candidates)
     levels = _levels(min_resources, max_resources, factor)
     brackets = []
     for skipped, started in enumerate(_shares(total, weights[:n_brackets])):
