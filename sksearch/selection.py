@@ -92,8 +92,7 @@ class OneStandardError:
 
     References
     ----------
-    L. Breiman, J. H. Friedman, R. A. Olshen, C. J. Stone (1984): Classification and regression
-    trees. Wadsworth.
+    Breiman, Friedman, Olshen, Stone (1984): Classification and regression trees. Wadsworth.
 
     Examples
     --------
@@ -201,7 +200,8 @@ class OneStandardError:
                 f"refit=one_standard_error(metric={next(iter(metrics), 'score')!r})."
             )
         if self.metric not in metrics:
-            raise ValueError(f"metric must be one of {metrics}, got {self.metric!r}.")
+            hint = "; leave it out, there is but one" if len(metrics) == 1 else ""
+            raise ValueError(f"metric must be one of {metrics}, got {self.metric!r}{hint}.")
         return self.metric
 
     def _complexity_of(self, results: Results, row: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import pydoc
 import re
 import signal
 import subprocess
@@ -539,6 +540,44 @@ def test_ctrl_c_during_the_refit_keeps_the_search() -> None:
         search.predict(X)
 
 
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize(
+    "where",
+    [
+        "sksearch.estimators.base.SearchTasks.end_search",
+        "sksearch.estimators.base.as_records",
+        "sksearch.estimators.base.raise_or_warn_about_failures",
+        "sksearch.estimators.base.SearchCV._set_best",
+        "sksearch.spool.remove_folder",
+    ],
+)
+def test_ctrl_c_after_the_last_fit_keeps_all_of_them(kind: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is computed then, and only waits to be written down."""
+    if "spool" in where and kind != "hyperband":
+        return
+    owner, name = pydoc.locate(where.rpartition(".")[0]), where.rpartition(".")[2]
+    as_it_is = getattr(owner, name)
+
+    def interrupted(*arguments: Any, **keywords: Any) -> Any:
+        monkeypatch.setattr(owner, name, as_it_is)
+        as_it_is(*arguments, **keywords)
+        raise KeyboardInterrupt
+
+    space = {"C": [0.1, 1.0, 10.0]}
+    complete = ALL[kind](SVC(), space, cv=2, random_state=0) if kind in ADAPTIVE else ALL[kind](SVC(), space, cv=2)
+    search = clone(complete)
+    complete.fit(X, Y)
+    monkeypatch.setattr(owner, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X, Y)
+    assert search.cv_results_["params"] == complete.cv_results_["params"]
+    assert search.cv_results_["mean_test_score"].tolist() == complete.cv_results_["mean_test_score"].tolist()
+    assert (search.best_params_, len(search.history_)) == (complete.best_params_, len(complete.history_))
+    assert search.stop_reason_ == "interrupted"
+    with pytest.raises(NotFittedError):
+        search.predict(X)
+
+
 @pytest.mark.parametrize("kind", ["grid", "hyperband"])  # bayes: where folds are pruned
 def test_sigint_stops_the_workers_of_a_running_search(kind: str, tmp_path: Path) -> None:
     code = """
@@ -710,14 +749,23 @@ def test_a_second_fit_that_fails_leaves_nothing_of_the_first(kind: str) -> None:
     before = set(vars(search))
     with pytest.raises(ValueError, match="All the"):
         search.set_params(estimator__mode="raise").fit(X, Y)
-    assert not set(vars(search)) & {"cv_results_", "history_", "best_params_", "best_estimator_", "scorer_"}
+    assert not set(vars(search)) & {"cv_results_", "best_params_", "best_estimator_", "scorer_"}
+    assert {row["status"] for row in search.history_} == {"failed"}
     with pytest.raises(NotFittedError):
         search.score(X, Y)
     search.set_params(estimator__mode="fine").fit(X, Y)
     assert set(vars(search)) == before
-    with pytest.raises(ValueError, match="cv"):
-        search.set_params(cv=1).fit(X, Y)
-    assert search.score(X, Y) < 1  # it did not come to a search
+    state = dict(vars(search))
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"cv": 1}, "'cv' parameter"),
+        ({"cv": 89}, "n_splits=89"),
+        ({"cv": 3, "refit": one_standard_error(complexity="z")}, "'z' is none"),
+    ]
+    for changes, message in refused:
+        with pytest.raises(ValueError, match=message):
+            search.set_params(**changes).fit(X, Y)
+        assert {**vars(search), "cv": 2, "refit": True} == state  # it did not come to a search
+        search.set_params(cv=2, refit=True)
 
 
 @pytest.mark.parametrize("kind", ADAPTIVE)
@@ -818,6 +866,13 @@ REFUSED: list[tuple[Any, str]] = [
         ),
         "metric must be one of",
     ),
+    (
+        lambda: GridSearchCV(
+            NeverFitted(), {"a": [0.1]}, scoring="accuracy", refit=one_standard_error(metric="accuracy")
+        ),
+        r"metric must be one of \['score'\], got 'accuracy'; leave it out",
+    ),
+    (lambda: HyperbandSearchCV(NeverFitted(), {"a": uniform()}, resource="n_steps", factor=1.05), "factor"),
     (lambda: GridSearchCV(NeverFitted(), {"aa": [1]}), "'aa'"),
     (lambda: GridSearchCV(NeverFitted(), {"a": []}), "'a'"),
     (lambda: RandomizedSearchCV(NeverFitted(), {"aa": uniform()}), "'aa'"),
@@ -1124,6 +1179,9 @@ def test_plan_refuses_what_fit_refuses() -> None:
     with pytest.raises(ValueError, match="used only once"):
         make(cv=StratifiedKFold(3).split(X, Y)).plan(X, Y)
     assert make(cv=LeaveOneOut()).plan() == make().plan()
+    drawing = make(resource="n_samples", cv=KFold(3, shuffle=True, random_state=np.random.RandomState(0)))
+    drawing.plan(X, Y)
+    assert drawing.cv.random_state.randint(2**31) == np.random.RandomState(0).randint(2**31)
     by_group = make(resource="n_samples", cv=GroupKFold(3)).plan(X, Y, groups=GROUPS)
     assert by_group[-1]["n_resources"] == 60
 

@@ -6,7 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -87,6 +87,8 @@ class Plan:
     """Says when the remaining folds of a trial are not run; None: never."""
     stop: Stop | None = None
     """Says, after each outcome, why the search is to end; None: it runs to its end."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """What the fitted search says of its plan."""
     after_each: AfterEach | None = None
     """Called after an outcome, and after a fold that was not waited for, in the main process: see `Desk`."""
 
@@ -148,8 +150,7 @@ class SearchCV(BaseSearchCV):
         params = check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         tasks = SearchTasks(self, X, y, params.get("sample_weight"))
-        self._checked_cv_orig = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        self.n_splits_ = self._checked_cv_orig.get_n_splits(X, y, **routed.splitter.split)
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         problem = Problem(
             estimator=clone(self.estimator),
             X=X,
@@ -159,17 +160,33 @@ class SearchCV(BaseSearchCV):
             fit_params=routed.estimator.fit,
             score_params=routed.scorer.score,
             split_params=routed.splitter.split,
-            cv=self._checked_cv_orig,
-            n_splits=self.n_splits_,
+            cv=cv,
+            n_splits=cv.get_n_splits(X, y, **routed.splitter.split),
             n_workers=joblib.effective_n_jobs(self.n_jobs),
             callbacks=callbacks,
         )
         plan = self._plan(problem)
-        with nullcontext() if plan.growing is None else plan.growing.spool:
-            self._check_selection(scorer, plan.searched)
-            self._forget_results()
-            history = self._search(problem, plan, tasks)
-        self._conclude(problem, plan, history, tasks)
+        history = None
+        try:
+            with nullcontext() if plan.growing is None else plan.growing.spool:
+                self._check_selection(scorer, plan.searched)
+                splits = problem.splits
+                # All arguments are checked: from here on nothing is left of an earlier fit.
+                self._forget_results()
+                self._checked_cv_orig, self.n_splits_ = cv, problem.n_splits
+                self.__dict__.update(plan.attributes)
+                history = History()
+                self._search(problem, plan, splits, history, tasks)
+                self._conclude(problem, plan, history)
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            if history is not None and (interrupted or not hasattr(self, "history_")):
+                with nullcontext() if interrupted else suppress(Exception):  # the first one counts
+                    self._keep_interrupted(problem, plan, history)
+            raise
+        if self.refit:
+            self._refit_best(problem, plan, tasks)
+        tasks.end()
         return self
 
     def _check_selection(self, scorer: Any, searched: Any) -> None:
@@ -177,11 +194,13 @@ class SearchCV(BaseSearchCV):
         if self.refit is posterior_mean and not self._has_posterior:
             posterior_mean({})
         if isinstance(self.refit, OneStandardError) and (names := _names(searched)):
-            self.refit.check(names, scorers_by_name(scorer) or ())
+            one = () if callable(self.scoring) else ("score",)  # a callable may return several
+            self.refit.check(names, scorers_by_name(scorer) or one)
 
-    def _search(self, problem: Problem, plan: Plan, tasks: SearchTasks) -> History:
-        """Run the plan; what was completed is kept, whatever ends it."""
-        splits = problem.splits
+    def _search(
+        self, problem: Problem, plan: Plan, splits: Sequence[Split], history: History, tasks: SearchTasks
+    ) -> None:
+        """Run the plan; `history` has what was completed, whatever ends it."""
         if self.verbose > 0:
             at_most = "" if plan.n_fits_known else "at most "
             print(  # noqa: T201 - what `verbose` asks for, in scikit-learn's words
@@ -190,7 +209,6 @@ class SearchCV(BaseSearchCV):
             )
         tasks.begin_search(plan.n_fits if plan.n_fits_known else None, self.estimator, plan.searched)
         evaluator = self._evaluator(problem, plan, splits, caller=self if tasks.listening else None)
-        history = History()
         desk = Desk(
             plan.scheduler,
             history,
@@ -213,15 +231,9 @@ class SearchCV(BaseSearchCV):
             return evaluator.task(job, context)
 
         pool = JobPool(CallerSettings(evaluator), n_jobs=self.n_jobs, prepare=prepare, lost=evaluator.failure)
-        try:
-            with pool:
-                self.stop_reason_: str = run_search(plan.scheduler, pool, history, desk)
-        except BaseException as error:
-            with nullcontext() if isinstance(error, KeyboardInterrupt) else suppress(Exception):  # the first one counts
-                self._keep_interrupted(problem, plan, history)
-            raise
+        with pool:
+            self.stop_reason_: str = run_search(plan.scheduler, pool, history, desk)
         tasks.end_search()
-        return history
 
     def _evaluator(self, problem: Problem, plan: Plan, splits: Sequence[Split], caller: Any) -> Evaluator:
         return Evaluator(
@@ -250,8 +262,9 @@ class SearchCV(BaseSearchCV):
             score = scores
         return np.nan if isinstance(score, FailedScore) else float(score)
 
-    def _conclude(self, problem: Problem, plan: Plan, history: History, tasks: SearchTasks) -> None:
-        """Write the results, choose the best, refit it."""
+    def _conclude(self, problem: Problem, plan: Plan, history: History) -> None:
+        """Write the results, choose the best."""
+        self.history_ = as_records(history)
         if not history.outcomes:
             raise ValueError("No fits were performed. Was the CV iterator empty? Were there no candidates?")
         raise_or_warn_about_failures(scikit_learn_records(history.outcomes), self.error_score)
@@ -259,11 +272,7 @@ class SearchCV(BaseSearchCV):
         refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
         self.scorer_ = scorers_by_name(problem.scorer) or problem.scorer
         self.cv_results_ = results  # there already when a callable `refit` raises
-        self.history_ = as_records(history)
         self._set_best(results, refit_metric)
-        if self.refit:
-            self._refit_best(problem, plan, tasks)
-        tasks.end()
 
     def _refit_best(self, problem: Problem, plan: Plan, tasks: SearchTasks) -> None:
         """Fit the best candidate on all data; whatever happens, the results of the search are there already."""

@@ -147,11 +147,11 @@ class BayesSearchCV(AdaptiveSearchCV):
 
     References
     ----------
-    B. Letham, B. Karrer, G. Ottoni, E. Bakshy (2019): Constrained Bayesian optimization with noisy
-    experiments. Bayesian Analysis 14(2).
+    Letham, Karrer, Ottoni, Bakshy (2019): Constrained Bayesian optimization with noisy experiments.
+    Bayesian Analysis 14(2).
 
-    S. Ament, S. Daulton, D. Eriksson, M. Balandat, E. Bakshy (2023): Unexpected improvements to
-    expected improvement for Bayesian optimization. NeurIPS 36.
+    Ament, Daulton, Eriksson, Balandat, Bakshy (2023): Unexpected improvements to expected improvement
+    for Bayesian optimization. NeurIPS 36.
 
     Examples
     --------
@@ -262,7 +262,6 @@ class BayesSearchCV(AdaptiveSearchCV):
         """
         if groups is not None:
             params["groups"] = groups
-        self.__dict__.pop("optimizer_results_", None)
         return self._fit(X, y, params, check_callbacks(callback))  # type: ignore[no-any-return]  # scikit-learn is untyped
 
     @property
@@ -305,6 +304,10 @@ class BayesSearchCV(AdaptiveSearchCV):
             rule_of=self._rule_of(),
             stop=stops(problem.callbacks, space) if problem.callbacks else None,
         )
+
+    def _forget_results(self) -> None:
+        super()._forget_results()
+        self.__dict__.pop("optimizer_results_", None)
 
     def _results(self, problem: Problem, plan: Plan, history: History) -> dict[str, Any]:
         self.optimizer_results_ = results_by_dict(history, plan.scheduler.sampler.space)  # type: ignore[attr-defined]  # made in _plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -51,7 +52,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         `warm_start` or, in LightGBM, XGBoost and CatBoost, by going on from the fitted model where
         the estimator can, and refitted otherwise. "auto" takes the first of partial_fit, a parameter
         that warm starts grow (`n_estimators`, `max_iter`), the rounds of a booster, "n_samples" that
-        the estimator has and the search leaves free.
+        the estimator has and the search leaves free; of naive Bayes and scalers "n_samples", as passes would
+        count the same rows again.
     min_resources : int or 'auto', default='auto'
         Resource of the lowest rung. "auto": `max_resources` divided by the largest power of `factor`
         up to 81, for "n_samples" at least two rows for each split and class; where a parameter grows up
@@ -60,7 +62,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         Resource of the highest rung, and of the refit. "auto": the estimator's own value of the
         parameter, 81 passes of partial_fit, or all training rows.
     factor : float, default=3
-        How much more resource the next rung has; about one in `factor` trials is promoted.
+        At least 1.1. How much more resource the next rung has; about one in `factor` trials is promoted.
     schedule : {'async', 'hyperband'}, default='async'
         "async" promotes a trial as soon as it is among the best of its rung so far (ASHA), so that no
         worker waits for a rung to fill; the first trials go to the top whatever their scores are,
@@ -70,7 +72,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     brackets : int or 'auto', default='auto'
         Number of brackets, the most aggressive first: "auto" is one for "async", all for "hyperband".
     n_candidates : int or 'auto', default='auto'
-        Number of trials. "auto": as many as the published brackets start. `plan()` shows the cost.
+        Number of trials. "auto": as many as the published brackets start, with "async" at least ten.
+        `plan()` shows the cost.
     sampler : {'bayes', 'random'} or Sampler, default='bayes'
         Where new trials come from. A Sampler object decides by itself which parameters come first.
     scoring : str, callable, list, tuple or dict, default=None
@@ -111,11 +114,11 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     cv_results_ : dict of numpy (masked) ndarrays
         As scikit-learn's GridSearchCV, one row for each trial at its highest resource, and `status`
         ("ok", "failed", "pruned", or "paused" below the top rung), `n_splits_done`, `start_time` and `end_time`
-        (seconds since the search began), `n_resources`, `iter` (the rung) and `bracket`. The mean score
-        of a pruned trial is fold-adjusted, as BayesSearchCV's. Ranks put more resource before less,
+        of that evaluation (seconds since the search began), `n_resources`, `iter` (the rung) and `bracket`.
+        The mean score of a pruned trial is fold-adjusted, as BayesSearchCV's. Ranks put more resource before less,
         pruned trials after all others and failed ones last.
     best_estimator_ : estimator
-        Fitted with the best parameters and `max_resources` on all data, if `refit`.
+        Fitted with the best parameters on all data, if `refit`; with `max_resources` of anything but rows.
     best_score_ : float
         Mean cross-validated score of the best trial among those with the highest resource, or at the
         top of their bracket: with amounts that are no powers of `factor` some brackets end a little lower.
@@ -133,8 +136,9 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     n_resources_ : list of int
         Resource levels, increasing.
     min_resources_, max_resources_ : int
-        The smallest amount of resource, and the largest, with which the refit trains. Published brackets may
-        end a little below it (`n_resources_`) where it is not the smallest times a power of `factor`.
+        The smallest amount of resource, and the largest, with which the refit trains (with "n_samples" on all
+        rows). Published brackets may end a little below it (`n_resources_`) where it is not the smallest times
+        a power of `factor`.
     resource_ : str
         What grew.
     stop_reason_ : str
@@ -160,12 +164,14 @@ class HyperbandSearchCV(AdaptiveSearchCV):
 
     References
     ----------
-    L. Li, K. Jamieson, G. DeSalvo, A. Rostamizadeh, A. Talwalkar (2018): Hyperband: a novel
-    bandit-based approach to hyperparameter optimization. JMLR 18(185).
+    Li, Jamieson, DeSalvo, Rostamizadeh, Talwalkar (2018): Hyperband: a novel bandit-based approach to
+    hyperparameter optimization. JMLR 18(185).
 
-    L. Li et al. (2020): A system for massively parallel hyperparameter tuning. MLSys 2.
+    Li, Jamieson, Rostamizadeh, Gonina, Ben-tzur, Hardt, Recht, Talwalkar (2020): A system for massively
+    parallel hyperparameter tuning. MLSys 2.
 
-    D. Salinas et al. (2023): Optimizing hyperparameters with conformal quantile regression. ICML.
+    Salinas, Golebiowski, Klein, Seeger, Archambeau (2023): Optimizing hyperparameters with conformal
+    quantile regression. ICML.
 
     Examples
     --------
@@ -188,7 +194,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         "resource": [str],
         "min_resources": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_resources": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "factor": [Interval(Real, 1, None, closed="neither")],
+        "factor": [Interval(Real, 1.1, None, closed="left")],  # rungs nearer than that are thousands of one unit each
         "schedule": [StrOptions({"async", "hyperband"})],
         "brackets": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_candidates": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -290,7 +296,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         space.check_names(self.estimator)
         splits: list[Any] = []
         if X is not None:
-            splits = list(check_cv(self.cv, y, classifier=is_classifier(self.estimator)).split(X, y, groups))
+            cv = check_cv(deepcopy(self.cv), y, classifier=is_classifier(self.estimator))  # it may draw, as fit will
+            splits = list(cv.split(X, y, groups))
         classes = self._classes(y)
         if y is None and is_classifier(self.estimator):
             classes = [0, 1]  # at least
@@ -309,10 +316,6 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         sampler = self._sampler(space, problem.estimator, brackets, problem.n_workers)
         scheduler = (AshaScheduler if self.schedule == "async" else HyperbandScheduler)(sampler, brackets)
         entropy = seed_of(self.random_state)
-        self.resource_ = resolved.growth.resource
-        self.min_resources_, self.max_resources_ = resolved.min_resources, resolved.max_resources
-        self.brackets_ = _table(brackets)
-        self.n_resources_ = sorted({row["n_resources"] for row in self.brackets_})
         delivery = self._delivery(problem, self.random_state)
         spool = Spool()  # closed by the one who gets the plan
         return Plan(
@@ -323,6 +326,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             n_fits=plan(brackets).n_evaluations * problem.n_splits,
             searched=self.param_distributions,
             rule_of=SpareUnpromoted(scheduler, by_median=self.prune_folds == "median") if self.prune_folds else None,
+            attributes=_attributes(resolved, brackets),
             after_each=_DropFinished(scheduler, spool, problem.n_splits) if resolved.growth.resumes else None,
             growing=Growing(
                 growth=resolved.growth,
@@ -451,6 +455,17 @@ class _DropFinished:
             for fold in range(self.n_folds):
                 self.spool.discard(number, fold)
         self._kept = needed
+
+
+def _attributes(resolved: Resolved, brackets: Sequence[Bracket]) -> dict[str, Any]:
+    table = _table(brackets)
+    return {
+        "resource_": resolved.growth.resource,
+        "min_resources_": resolved.min_resources,
+        "max_resources_": resolved.max_resources,
+        "brackets_": table,
+        "n_resources_": sorted({row["n_resources"] for row in table}),
+    }
 
 
 def _n_candidates(brackets: Sequence[Bracket]) -> int:
