@@ -462,7 +462,7 @@ def test_models_of_spared_trials_are_dropped_even_if_a_fold_comes_late(monkeypat
 
 
 def test_a_fold_that_comes_after_the_decision_is_reported() -> None:
-    scheduler = AshaScheduler(FixedSampler([{"x": 0}] * 9), asynchronous_brackets(1, 3, 3))
+    scheduler = AshaScheduler(FixedSampler([{"x": 0}] * 9), asynchronous_brackets(1, 3, 3, n_candidates=5))
     heard: list[tuple[int, bool]] = []
     history = History()
     desk = Desk(
