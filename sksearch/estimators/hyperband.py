@@ -96,7 +96,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         Whether `cv_results_` has training scores.
     random_state : int, RandomState instance or None, default=None
         With an int the result is the same on every run and every backend, for the same number of
-        workers. With None every outcome counts at once.
+        workers; workers may then wait for a slow fit that was asked for earlier, many of them for most of
+        the time. With None every outcome counts at once.
     initial_params : list of dicts, default=None
         Parameters to try first, at most one dict for each candidate. A dict may leave names out; they
         are drawn at random. The estimator's own current parameters come before them, as far as they lie
