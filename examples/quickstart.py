@@ -66,8 +66,7 @@ def main() -> None:
         else:
             n_fits = len(search.cv_results_["params"]) * search.n_splits_
         print(
-            f"{name:27}  {n_fits:5}  {seconds:7.1f}  {search.best_score_:13.4f}  "
-            f"{search.score(X_test, y_test):14.4f}",
+            f"{name:27}  {n_fits:5}  {seconds:7.1f}  {search.best_score_:13.4f}  {search.score(X_test, y_test):14.4f}",
             flush=True,
         )
 

@@ -279,7 +279,9 @@ def plot_learning_curves(histories: dict[str, Any], passes: int) -> Any:
         axes.minorticks_off()
         axes.set_xlabel("passes over the data")
     panels[0].set_ylabel("validation error")
-    stopped, finished = panels[0].plot([], [], "-", color="#56B4E9"), panels[0].plot([], [], "-o", color="#D55E00")
+    dot = {"marker": ".", "markerfacecolor": "#0072B2", "markeredgecolor": "#0072B2"}
+    stopped = panels[0].plot([], [], "-", color="#56B4E9", **dot)
+    finished = panels[0].plot([], [], "-o", color="#D55E00")
     labels = ["stopped at the dot", "complete"]
     figure.legend([*stopped, *finished], labels, loc="outside lower center", ncols=2, frameon=False)
     return figure
@@ -302,6 +304,7 @@ def plot_workers(histories: dict[str, Any], passes: int) -> Any:
         axes.set_title(f"{name}: workers busy {busy:.0%} of the time", fontsize="medium", loc="left")
         axes.set_yticks(range(WORKERS), [f"worker {worker + 1}" for worker in range(WORKERS)])
         axes.spines[["top", "right"]].set_visible(False)
+    panels[-1].set_xlim(left=0)
     panels[-1].set_xlabel("wall-clock time (seconds)")
     handles = [Patch(color=colours[amount]) for amount in amounts]
     labels = [str(amount) for amount in amounts]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ CHECKPOINTS = (10, 20, 30, 50, 60, 100)
 OURS = "sksearch"
 FEWEST_SEEDS = 3
 """Of a task, below which a bootstrap over its seeds says nothing."""
+STYLES = ("--", "-.", ":")
 COLOURS = ("#444444", "#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b")
 
 
@@ -136,14 +138,17 @@ def plot(curves: dict[str, dict[tuple[str, int], np.ndarray]], folder: Path) -> 
     }
 
     def draw(axes: Any, task: str | None) -> None:
-        for (method, cells), colour in zip(shown.items(), COLOURS, strict=False):
+        for (method, cells), colour, style in zip(shown.items(), COLOURS, cycle(STYLES), strict=False):
             chosen = [c for (name, _), c in cells.items() if task in {None, name}]
             if not chosen:
                 continue
             length = min(len(c) for c in chosen)
             mean = np.mean([c[:length] for c in chosen], axis=0)
             width = 2.2 if method == OURS else 1.3
-            axes.plot(np.arange(1, length + 1), mean, label=method, color=colour, linewidth=width)
+            name = "BayesSearchCV" if method == OURS else method
+            label = f"{name}, {len(chosen)} cells"
+            drawn = "-" if method == OURS else style
+            axes.plot(np.arange(1, length + 1), mean, drawn, label=label, color=colour, linewidth=width)
         axes.set_yscale("log")
         axes.set_xlabel("trials")
 
@@ -156,6 +161,8 @@ def plot(curves: dict[str, dict[tuple[str, int], np.ndarray]], folder: Path) -> 
     for axes, task in zip(grid.flat, tasks, strict=False):
         draw(axes, task)
         axes.set_title(task)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("normalised regret")
     for axes in list(grid.flat)[len(tasks) :]:
         axes.axis("off")
     grid.flat[-1].legend(*grid.flat[0].get_legend_handles_labels(), loc="center", frameon=False)
