@@ -923,6 +923,7 @@ def resolve(estimator, resource="auto", **changes):
         (Ridge(), [], "n_samples", 12, 1000),
         (ComplementNB(), ["alpha"], "n_samples", 12, 1000),
         (OneVsRestClassifier(MultinomialNB()), [], "n_samples", 30, 1000),
+        (MultiOutputClassifier(OneVsRestClassifier(GaussianNB())), [], "n_samples", 30, 1000),
         (make_pipeline(PCA(), IncrementalPCA()), [], "n_samples", 12, 1000),
         (SelectFromModel(SGDClassifier()), ["threshold"], "n_samples", 30, 1000),
         (SelectFromModel(SGDRegressor()), ["threshold"], "partial_fit", 1, 81),

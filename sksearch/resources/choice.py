@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import sklearn
-from sklearn.base import clone, is_classifier
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.cluster import Birch
 from sklearn.decomposition import IncrementalPCA
 from sklearn.feature_selection import SelectFromModel
@@ -199,9 +199,11 @@ def _choose(
 
 
 def _only_counts(model: Any) -> bool:
-    """Whether passes teach it nothing, or what it wraps."""
-    within = model.get_params().values() if hasattr(model, "get_params") else ()
-    return any(isinstance(part, _COUNTS) for part in (model, *within))
+    """Whether passes teach it nothing, or what makes passes within it."""
+    if isinstance(model, _COUNTS):
+        return True
+    within = model.get_params(deep=False).values() if isinstance(model, BaseEstimator) else ()
+    return any(_only_counts(part) for part in within if hasattr(part, "partial_fit"))
 
 
 def _refusal(prefix: str, model: Any, searched_names: Collection[str], branches: Iterable[Categories]) -> str | None:
