@@ -46,21 +46,24 @@ def end_workers(pool: Any) -> None:
         if lock is not None:  # whoever held it is gone
             lock.acquire(block=False)
             lock.release()
-    _end_results(pool)
     _drain(pool._inqueue._reader, tasks)
+    _end_results(pool)
 
 
 def _end_results(pool: Any) -> None:
-    """Let the thread that receives results come to an end, which half a result would keep waiting for the rest.
+    """Let the thread that receives results come to an end, also where half a result keeps it waiting for the rest.
 
-    It reads to the end of the pipe, which is there once nobody can write: this process writes to nowhere then.
+    It reads to the end of the pipe then, which is there once nobody can write: this process writes to nowhere.
     """
-    if os.name == "nt":
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, pool._outqueue._writer.fileno(), inheritable=False)
-    os.close(nowhere)
-    pool._result_handler.join(_SECONDS_TO_END)  # a process that a fit started may have the pipe as well
+    results = pool._result_handler
+    results._state = "TERMINATE"
+    pool._outqueue.put(None)  # it looks at its state when something comes
+    results.join(1.0)
+    if results.is_alive() and os.name != "nt":
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, pool._outqueue._writer.fileno(), inheritable=False)
+        os.close(nowhere)
+        results.join(_SECONDS_TO_END)
     pool._cache.clear()  # `Pool.terminate` takes it for an error of its own that somebody waits for results
 
 

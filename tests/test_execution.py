@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import multiprocessing
 import os
 import signal
 import tempfile
@@ -315,6 +316,30 @@ def test_a_pool_is_left_while_large_tasks_are_on_their_way(size: int) -> None:
 
         with joblib.parallel_config(backend="multiprocessing"), pytest.raises(KeyboardInterrupt):
             leave()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_pool_is_left_although_another_process_has_its_pipes() -> None:
+    """Whoever waits for the end of a pipe waits for all who can write to it."""
+    words = {str(number): number for number in range(200_000)}
+    others = []
+
+    def leave() -> None:
+        with JobPool(measure_slowly, n_jobs=2, prepare=lambda job: (job, words)) as pool:
+            for number in range(4):
+                pool.submit([Job(Evaluation(Trial(number, {})), 0)])
+            others.append(multiprocessing.get_context("fork").Process(target=time.sleep, args=(300,)))
+            others[0].start()
+            raise KeyboardInterrupt
+
+    try:
+        with joblib.parallel_config(backend="multiprocessing"), pytest.raises(KeyboardInterrupt):
+            leave()
+        assert others[0].is_alive()
+    finally:
+        others[0].kill()
+        others[0].join()
 
 
 @pytest.mark.timeout(60)
