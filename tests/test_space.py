@@ -6,6 +6,7 @@ import copy
 import itertools
 import math
 import pickle
+import re
 import warnings
 from functools import partial
 
@@ -814,12 +815,20 @@ def test_tuples_are_values_in_the_form_of_scikit_learn():
     assert parse((1, 10, "uniform")) == parse([1, 10, "uniform"])
 
 
-@pytest.mark.parametrize("spec", [(1, 10, "log-uniform"), (0.1, 0.9, "reverse-log-uniform", 2)])
-def test_a_range_on_a_log_scale_is_refused_where_a_tuple_is_its_values(spec):
+@pytest.mark.parametrize(
+    ("spec", "advice"),
+    [
+        ((1, 10, "log-uniform"), Integer(1, 10, prior="log-uniform")),
+        ((1, 10.0, "log-uniform"), Real(1, 10.0, prior="log-uniform")),
+        ((0.1, 0.9, "reverse-log-uniform", 2), Real(0.1, 0.9, prior="reverse-log-uniform", base=2)),
+    ],
+)
+def test_a_range_on_a_log_scale_is_refused_where_a_tuple_is_its_values(spec, advice):
     """No parameter takes numbers and such a word: fits would fail."""
-    low, high, prior = spec[:3]
-    with pytest.raises(ValueError, match=rf"'alpha': .* write Real\({low}, {high}, prior='{prior}'\)"):
+    with pytest.raises(ValueError, match=r"'alpha': .* for a range") as error:
         parse(spec)
+    written = re.search(r"write (.*), of sksearch.space", str(error.value)).group(1)
+    assert eval(written, {"Real": Real, "Integer": Integer}) == advice
     assert parse(list(spec)).n_levels == len(spec)
 
 

@@ -87,9 +87,11 @@ def _parse(spec: Any, *, name: str, tuple_is_range: bool) -> Dimension:
         return bounds.dimension
     values = listed(spec)
     if not tuple_is_range and isinstance(spec, tuple) and _has_log_prior(values):
+        kind = "Integer" if all(isinstance(plain(bound), int) for bound in values[:2]) else "Real"
+        base = "".join(f", base={value!r}" for value in values[3:])
         raise ValueError(
-            f"{spec!r} is its values here, and one of them is {values[2]!r}; write Real({values[0]!r}, {values[1]!r}, "
-            f"prior={values[2]!r}), of sksearch.space, for a range."
+            f"{spec!r} is its values here, and one of them is {values[2]!r}; write {kind}({values[0]!r}, "
+            f"{values[1]!r}, prior={values[2]!r}{base}), of sksearch.space, for a range."
         )
     if tuple_is_range and not isinstance(spec, tuple):
         _check_not_a_range(values, name)
