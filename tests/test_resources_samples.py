@@ -151,7 +151,7 @@ def test_samples_of_several_targets_hold_every_class_in_as_many_rows_as_they_say
     train, _ = next(KFold(3, shuffle=True, random_state=seed % 1000).split(labels))
     arguments = {"n_classes": tuple(len(set(column)) for column in labels.T), "y": labels, "n_rows": len(train)}
     least = next(n for n in range(1, len(train) + 1) if suits(min_resources=n, **arguments))
-    assert not any(suits(min_resources=n, **arguments) for n in range(1, least))
+    assert all(suits(min_resources=n, **arguments) for n in range(least, len(train) + 1))
     assert least <= len(np.unique(labels, axis=0))
     growth = Samples(n_rows=len(train), stratify=True)
     for n in range(least, len(train) + 1):

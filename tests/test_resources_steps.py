@@ -9,7 +9,9 @@ import pytest
 from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     BaggingClassifier,
     ExtraTreesClassifier,
@@ -17,7 +19,8 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.linear_model import SGDClassifier
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -67,10 +70,19 @@ def test_what_a_searched_step_may_be_decides_what_grows():
 @pytest.mark.parametrize(
     ("resource", "values", "message"),
     [
-        ("clf__n_estimators", [FOREST, SVC()], "is no parameter of SVC, which is searched; use resource='n_samples'"),
-        ("clf__n_estimators", [FOREST, "passthrough"], "is no parameter of 'passthrough', which is searched"),
+        (
+            "clf__n_estimators",
+            [FOREST, SVC()],
+            "is no parameter with clf=SVC, which is searched; use resource='n_samples'",
+        ),
+        ("clf__n_estimators", [FOREST, "passthrough"], "is no parameter with clf='passthrough', which is searched"),
         ("clf__n_estimators", [FOREST, BaggingClassifier()], "clf__n_estimators, which is 10 or 27 with the steps"),
-        ("clf__n_estimators", [FOREST, LGBMClassifier(num_iterations=27)], "is set as 'clf__num_iterations' by LGBM"),
+        (
+            "clf__n_estimators",
+            [FOREST, LGBMClassifier(num_iterations=27), LGBMClassifier(n_estimators=27)],
+            "several names, 'clf__num_iterations' with clf=LGBMClassifier; 'clf__n_estimators' with clf=LGBM",
+        ),
+        ("clf__n_estimators", [FOREST, LGBMClassifier(num_iterations=27)], "no parameter with clf=RandomForest"),
         ("partial_fit", [SGDClassifier(), SVC()], "needs an estimator with partial_fit, SVC has none"),
     ],
 )
@@ -87,6 +99,75 @@ def test_a_step_that_only_some_branches_search_may_also_be_the_own_one():
     with pytest.raises(ValueError, match="which is 9 or 27"):
         resolve_step("clf__n_estimators", estimator=forest, branches=branches)
     assert resolve_step("clf__n_estimators", estimator=forest, branches=branches[1:]).max_resources == 9
+
+
+def test_the_message_names_the_step():
+    steps = Pipeline([("sel", PCA(4)), ("clf", SVC())])
+    branches = [{"sel": [PCA(3)]}, {"sel": ["passthrough"]}]
+    with pytest.raises(
+        ValueError, match="sel__n_components' is no parameter with sel='passthrough', which is searched"
+    ):
+        resolve_step("sel__n_components", estimator=steps, branches=branches, max_resources=4)
+    with pytest.raises(TypeError, match=r"clf=.*RandomForestClassifier'> is a class; search objects of it"):
+        resolve_step("clf__n_estimators", RandomForestClassifier, EXTRA)
+
+
+@pytest.mark.parametrize("values", [[LGBMClassifier(), FOREST], [FOREST, LGBMClassifier()]])
+def test_names_of_rounds_do_not_depend_on_the_order(values):
+    growth = resolve_step("clf__num_iterations", *values, max_resources=9).growth
+    assert growth == Boosting("clf__n_estimators", 9)
+
+
+def test_a_model_that_has_the_parameter_within_another_is_fitted_anew():
+    X, y = load_iris(return_X_y=True)
+    forest = RandomForestClassifier(9, random_state=0)
+    booster = LGBMClassifier(n_estimators=9, verbose=-1)
+    steps = Pipeline([("pca", PCA(3)), ("estimator", forest)])
+    within = [steps, CalibratedClassifierCV(forest, cv=2), OneVsRestClassifier(booster)]
+    growth = resolve_step("clf__estimator__n_estimators", *within, max_resources=9).growth
+    for model in within:
+        pipeline, trained = clone(PLACEHOLDER).set_params(clf=clone(model)), 0
+        once = clone(pipeline).fit(X, y)
+        for n_resources in (1, 3, 9):
+            pipeline = pickle.loads(pickle.dumps(pipeline))
+            pipeline = growth.fit(pipeline, Fold(X, y, {}, (7, 2)), n_resources=n_resources, trained=trained)
+            trained = n_resources
+        assert np.array_equal(pipeline.predict_proba(X), once.predict_proba(X))
+
+
+@pytest.mark.parametrize("resource", ["partial_fit", "n_samples"])
+def test_a_placeholder_may_be_no_classifier(resource):
+    X, y = load_iris(return_X_y=True)
+    space = {"clf": [SGDClassifier(random_state=0), SGDClassifier(alpha=1e-3, random_state=0)]}
+    blank = Pipeline([("scale", StandardScaler()), ("clf", "passthrough")])
+    cv = StratifiedKFold(3)
+    search = HyperbandSearchCV(blank, space, resource=resource, max_resources=9, scoring="accuracy", cv=cv)
+    if resource == "n_samples":
+        with pytest.raises(ValueError, match="min_resources=2 rows are too few to hold one of each class"):
+            search.set_params(min_resources=2).fit(X, y)
+        search.set_params(min_resources=3)
+    search.fit(X, y)
+    assert set(search.cv_results_["status"]) <= {"ok", "paused", "pruned"}
+    assert search.plan(X, y) == search.brackets_
+
+
+class Continued(LGBMClassifier):
+    """Notes whether it goes on from another model."""
+
+    def fit(self, X, y, init_model=None, **others):
+        self.went_on_ = init_model is not None
+        return super().fit(X, y, init_model=init_model, **others)
+
+
+def test_a_booster_goes_on_beside_other_models():
+    X, y = load_iris(return_X_y=True)
+    model = Continued(n_estimators=9, verbose=-1)
+    growth = resolve_step("clf__n_estimators", FOREST, model, max_resources=9).growth
+    pipeline = clone(PLACEHOLDER).set_params(clf=model)
+    for trained, n_resources in [(0, 3), (3, 9)]:
+        pipeline = growth.fit(pipeline, Fold(X, y, {}, (7, 2)), n_resources=n_resources, trained=trained)
+        assert pipeline["clf"].went_on_ == (trained > 0)
+        assert pipeline["clf"].booster_.num_trees() == 3 * n_resources
 
 
 MODELS = [

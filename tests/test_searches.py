@@ -1181,6 +1181,8 @@ def test_plan_refuses_what_fit_refuses() -> None:
     assert make(cv=LeaveOneOut()).plan() == make().plan()
     drawing = make(resource="n_samples", cv=KFold(3, shuffle=True, random_state=np.random.RandomState(0)))
     drawing.plan(X, Y)
+    splits = dict(enumerate(StratifiedKFold(3).split(X, Y))).values()  # cannot be copied
+    assert make(resource="n_samples", cv=splits).plan(X, Y) == make(resource="n_samples", cv=3).plan(X, Y)
     assert drawing.cv.random_state.randint(2**31) == np.random.RandomState(0).randint(2**31)
     by_group = make(resource="n_samples", cv=GroupKFold(3)).plan(X, Y, groups=GROUPS)
     assert by_group[-1]["n_resources"] == 60

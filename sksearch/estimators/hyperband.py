@@ -18,7 +18,7 @@ from sksearch.estimators.adaptive import AdaptiveSearchCV
 from sksearch.estimators.base import Plan, Problem, seed_of
 from sksearch.evaluate import Growing
 from sksearch.pruning import SpareUnpromoted
-from sksearch.resources import Fold, Resolved, resolve_resource
+from sksearch.resources import Fold, Resolved, grows_classifier, resolve_resource
 from sksearch.samplers.bayes import BayesSampler
 from sksearch.samplers.protocol import Sampler
 from sksearch.samplers.random import RandomSampler
@@ -52,8 +52,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         `warm_start` or, in LightGBM, XGBoost and CatBoost, by going on from the fitted model where
         the estimator can, and refitted otherwise. "auto" takes the first of partial_fit, a parameter
         that warm starts grow (`n_estimators`, `max_iter`), the rounds of a booster, "n_samples" that
-        the estimator has and the search leaves free; of naive Bayes and scalers "n_samples", as passes would
-        count the same rows again.
+        the estimator has and the search leaves free; of what only counts (naive Bayes, scalers,
+        IncrementalPCA) "n_samples", as passes would count the same rows again.
     min_resources : int or 'auto', default='auto'
         Resource of the lowest rung. "auto": `max_resources` divided by the largest power of `factor`
         up to 81, for "n_samples" at least two rows for each split and class; where a parameter grows up
@@ -297,10 +297,12 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         space.check_names(self.estimator)
         splits: list[Any] = []
         if X is not None:
-            cv = check_cv(deepcopy(self.cv), y, classifier=is_classifier(self.estimator))  # it may draw, as fit will
+            drawing = deepcopy(self.cv) if hasattr(self.cv, "split") else self.cv  # fit is to draw the same
+            cv = check_cv(drawing, y, classifier=is_classifier(self.estimator))
             splits = list(cv.split(X, y, groups))
-        classes = self._classes(y)
-        if y is None and is_classifier(self.estimator):
+        classifies = grows_classifier(self.estimator, space.categories())
+        classes = _classes(y) if classifies else None
+        if y is None and classifies:
             classes = [0, 1]  # at least
         brackets = self._brackets(self._resolve(space, splits, y, classes))
         self._sampler(space, self.estimator, brackets, n_workers=1)
@@ -309,9 +311,10 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     def _plan(self, problem: Problem) -> Plan:
         space = Space.parse(self.param_distributions, argument="param_distributions")
         space.check_names(problem.estimator)
-        classes = self._classes(problem.y)
+        classifies = grows_classifier(problem.estimator, space.categories())
+        classes = _classes(problem.y) if classifies else None
         resolved = self._resolve(space, problem.splits, problem.y, classes, problem.fit_params)
-        if resolved.growth.resource == "partial_fit" and is_classifier(self.estimator):
+        if resolved.growth.resource == "partial_fit" and classifies:
             check_classification_targets(problem.y)
         brackets = self._brackets(resolved)
         sampler = self._sampler(space, problem.estimator, brackets, problem.n_workers)
@@ -338,18 +341,6 @@ class HyperbandSearchCV(AdaptiveSearchCV):
                 entropy=entropy,
             ),
         )
-
-    def _classes(self, y: Any) -> Any:
-        """All labels, for a classifier: an array, or a tuple of one array for each of several targets; else None."""
-        if y is None or not is_classifier(self.estimator):
-            return None
-        kind = type_of_target(y)
-        if kind in ("binary", "multiclass"):
-            return np.unique(np.asarray(y))
-        if hasattr(y, "tocsr"):  # a multilabel indicator
-            return (np.array([0, 1]),) * int(y.shape[1])
-        several = kind in ("multilabel-indicator", "multiclass-multioutput")
-        return tuple(map(np.unique, np.asarray(y).T)) if several else None
 
     def _resolve(
         self, space: Space, splits: Sequence[Any], y: Any, classes: Any, fit_params: Collection[str] = ()
@@ -456,6 +447,19 @@ class _DropFinished:
             for fold in range(self.n_folds):
                 self.spool.discard(number, fold)
         self._kept = needed
+
+
+def _classes(y: Any) -> Any:
+    """All labels of a classification: an array, or a tuple of one array for each of several targets; else None."""
+    if y is None:
+        return None
+    kind = type_of_target(y)
+    if kind in ("binary", "multiclass"):
+        return np.unique(np.asarray(y))
+    if hasattr(y, "tocsr"):  # a multilabel indicator
+        return (np.array([0, 1]),) * int(y.shape[1])
+    several = kind in ("multilabel-indicator", "multiclass-multioutput")
+    return tuple(map(np.unique, np.asarray(y).T)) if several else None
 
 
 def _attributes(resolved: Resolved, brackets: Sequence[Bracket]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ CatBoost), `Samples` (training rows) and `Refit` (any other integer parameter). 
 from a paused model; a model grown 1 -> 3 -> 9 equals one grown to 9 at once bit for bit wherever the
 estimator itself allows that.
 
-In a Pipeline the last step grows; the steps before it are fitted once (see `laststep`).
+In a Pipeline the last step grows; the steps before it are fitted once (see `laststep`). Where a step is
+itself searched, what may stand there decides what grows (see `steps`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sksearch.resources.passes import PartialFit
 from sksearch.resources.protocol import Fold, Growth
 from sksearch.resources.refits import Refit
 from sksearch.resources.samples import Samples
+from sksearch.resources.steps import grows_classifier
 from sksearch.resources.warmstarts import WarmStart
 
 __all__ = [
@@ -28,5 +30,6 @@ __all__ = [
     "Resolved",
     "Samples",
     "WarmStart",
+    "grows_classifier",
     "resolve_resource",
 ]

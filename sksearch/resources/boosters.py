@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from sklearn.utils.fixes import parse_version
 
-from sksearch.resources.laststep import enter, fit, growing_part
+from sksearch.resources.laststep import enter, fit, growing_part, is_of_last
 from sksearch.resources.protocol import Fold, Rows, Seed
 from sksearch.resources.warmstarts import WarmStart
 
@@ -182,7 +182,7 @@ class Boosting:
     def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:
         """Make rounds `trained` to `n_resources` - 1."""
         library = library_of(growing_part(estimator)[1])
-        if library is None:  # a step that is searched: this trial has another model
+        if library is None or not is_of_last(estimator, self.resource):  # a searched step: this trial has another model
             other = WarmStart(resource=self.resource, max_resources=self.max_resources)
             return other.fit(estimator, fold, n_resources=n_resources, trained=trained)
         name = self.resource.rpartition("__")[2]

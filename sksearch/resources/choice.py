@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
-from itertools import product
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -27,6 +26,7 @@ from sksearch.resources.passes import PartialFit, learns_several_targets
 from sksearch.resources.protocol import Growth
 from sksearch.resources.refits import Refit
 from sksearch.resources.samples import Samples, n_different
+from sksearch.resources.steps import Categories, Variant, grows_classifier, variants_of
 from sksearch.resources.warmstarts import WarmStart, size_parameter
 
 PASSES = 81
@@ -39,10 +39,6 @@ MOST_GROWTH_BY_FITS = 9
 The first of 81 trees costs as much as four in LightGBM and twelve in HistGradientBoosting (bins, predictions of what is
 there), and says little of a booster with a small learning rate. Measured in docs/benchmarks/README.md.
 """
-
-Categories = Mapping[str, Collection[Any]]
-"""Values of those parameters of a branch of the search space that have no order."""
-
 
 _COUNTS = (
     *(BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB),
@@ -126,34 +122,28 @@ def resolve_resource(
     if resource == "auto":
         resource = _choose(prefix, model, searched_names, n_classes, branches)
     steps_of = f"{prefix}partial_fit" if resource == "partial_fit" else resource
-    variants = list(_variants(estimator, steps_of, branches))
-    for variant, _ in variants:
-        _check_not_searched(resource, *growing_part(variant), searched_names)
+    variants = list(variants_of(estimator, steps_of, branches))
+    for variant in variants:
+        _check_not_searched(resource, *growing_part(variant.estimator), searched_names)
     largest = _amount("max_resources", max_resources)
     numbers = n_classes if isinstance(n_classes, tuple) else (n_classes or 1,)
     fewest = 1
     if resource == "n_samples":
         largest = _most_rows(largest, n_rows)
-        samples = Samples(n_rows=n_rows or largest, stratify=is_classifier(estimator))
+        samples = Samples(n_rows=n_rows or largest, stratify=grows_classifier(estimator, branches))
         growth: Growth = samples
         fewest = min(_most_firsts(numbers, y), samples.n_rows)
     elif resource == "partial_fit":
-        models = []
-        for variant, categories in variants:
-            prefix, model = growing_part(variant)
-            models.append(model)
-            if refusal := _refusal(prefix, model, searched_names, [categories]):
-                raise ValueError(refusal)
-            _check_fit_params(prefix, model, names_at_last(variant, fit_params))
+        for variant in variants:
+            _check_passes(variant, searched_names, fit_params)
         largest = PASSES if largest is None else largest
         # A pickled Birch has copies of the arrays that its tree shares, and goes on wrongly.
+        models = [growing_part(variant.estimator)[1] for variant in variants]
         growth = PartialFit(max_resources=largest, resumes=not any(isinstance(model, Birch) for model in models))
     else:
-        estimators = [variant for variant, _ in variants]
-        resource = _usual_name(estimators[0], resource)
-        searched = [variant is not estimator for variant in estimators]
-        largest = _own_values(estimators, searched, resource, largest)
-        growth = _growth_of_parameter(estimators, resource, largest)
+        resource = _usual_name(variants, resource)
+        largest = _own_values(variants, resource, largest)
+        growth = _growth_of_parameter(variants, resource, largest)
     smallest = _amount("min_resources", min_resources)
     if smallest is None:
         several = n_splits * 2 * max(numbers) if resource == "n_samples" else 1
@@ -184,7 +174,7 @@ def _choose(
     if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
         return "n_samples"  # the last step itself is searched: only rows suit every choice
     # OneVsOneClassifier compares labels that are words with numbers in partial_fit (seen with scikit-learn 1.9)
-    gains = not isinstance(model, OneVsOneClassifier) and not _only_counts(model)
+    gains = not isinstance(model, OneVsOneClassifier) and not _only_counts(model) and not _hides_classifier(model)
     if gains and _refusal(prefix, model, searched_names, branches) is None:
         known = n_classes is not None and (not isinstance(n_classes, tuple) or learns_several_targets(model))
         if known or not is_classifier(model):
@@ -204,6 +194,11 @@ def _only_counts(model: Any) -> bool:
         return True
     within = model.get_params(deep=False).values() if isinstance(model, BaseEstimator) else ()
     return any(_only_counts(part) for part in within if hasattr(part, "partial_fit"))
+
+
+def _hides_classifier(model: Any) -> bool:
+    """Whether it makes passes with a classifier, and is none: nobody tells that the labels."""
+    return isinstance(model, SelectFromModel) and is_classifier(model.estimator)
 
 
 def _refusal(prefix: str, model: Any, searched_names: Collection[str], branches: Iterable[Categories]) -> str | None:
@@ -239,11 +234,6 @@ def _own_refusal(model: Any) -> str | None:
             f"resource='partial_fit' needs an estimator with partial_fit, {name} has none as it is set; "
             "use resource='n_samples' or the name of an integer parameter."
         )
-    if isinstance(model, SelectFromModel) and is_classifier(model.estimator):
-        return (
-            f"resource='partial_fit' does not suit {name}: it is no classifier, and the one within has to be told all "
-            "labels; use resource='n_samples'."
-        )
     if _stops_itself(model):
         return (
             f"resource='partial_fit' needs early_stopping=False, {name} refuses partial_fit otherwise; "
@@ -261,6 +251,19 @@ def _own_refusal(model: Any) -> str | None:
                 "labels at once; set the weights as a dict or use resource='n_samples'."
             )
     return None
+
+
+def _check_passes(variant: Variant, searched_names: Collection[str], fit_params: Collection[str]) -> None:
+    prefix, model = growing_part(variant.estimator)
+    if refusal := _refusal(prefix, model, searched_names, [variant.branch]):
+        raise ValueError(refusal)
+    names = names_at_last(variant.estimator, fit_params)
+    if _hides_classifier(model) and "classes" not in names:
+        raise ValueError(
+            f"resource='partial_fit' does not suit {type(model).__name__}: it is no classifier, and the one within has "
+            "to be told all labels; use resource='n_samples'."
+        )
+    _check_fit_params(prefix, model, names)
 
 
 def _check_fit_params(prefix: str, model: Any, names: Collection[str]) -> None:
@@ -339,23 +342,9 @@ def _check_not_searched(resource: str, prefix: str, model: Any, searched_names: 
         )
 
 
-def _variants(estimator: Any, name: str, branches: Iterable[Categories]) -> Iterator[tuple[Any, Categories]]:
-    """The estimator with every value of the searched steps that `name` is a parameter of, and their branch."""
-    for branch in branches:
-        steps = sorted((step for step in branch if name.startswith(f"{step}__")), key=len)
-        for values in product(*(branch[step] for step in steps)):
-            variant = clone(estimator) if steps else estimator
-            try:
-                for step, value in zip(steps, values, strict=True):
-                    variant.set_params(**{step: clone(value, safe=False)})
-            except (AttributeError, TypeError, ValueError):  # a step within a step that this one has not
-                continue
-            yield variant, branch
-
-
-def _growth_of_parameter(estimators: Sequence[Any], resource: str, largest: int) -> Growth:
+def _growth_of_parameter(variants: Iterable[Variant], resource: str, largest: int) -> Growth:
     """What goes on with one of them at least; what cannot is fitted anew."""
-    parts = [growing_part(estimator) for estimator in estimators]
+    parts = [growing_part(variant.estimator) for variant in variants]
     if any(_is_rounds(model, resource, prefix) for prefix, model in parts):
         return Boosting(resource=resource, max_resources=largest)
     if any(resource == f"{prefix}{size_parameter(model)}" for prefix, model in parts):
@@ -368,20 +357,25 @@ def _is_rounds(model: Any, resource: str, prefix: str) -> bool:
     return library is not None and resource in {f"{prefix}{name}" for name in library.rounds}
 
 
-def _usual_name(estimator: Any, resource: str) -> str:
-    """The name by which a booster is told its rounds: one only may be set."""
-    prefix, model = growing_part(estimator)
-    library = library_of(model)
-    if library is None or not _is_rounds(model, resource, prefix):
-        return resource
-    return f"{prefix}{rounds_parameter(model, library, resource.removeprefix(prefix))}"
+def _usual_name(variants: Iterable[Variant], resource: str) -> str:
+    """The name by which boosters are told their rounds: one only may be set."""
+    names = {}
+    for variant in variants:
+        prefix, model = growing_part(variant.estimator)
+        library = library_of(model)
+        if library is not None and _is_rounds(model, resource, prefix):
+            names[f"{prefix}{rounds_parameter(model, library, resource.removeprefix(prefix))}"] = variant
+    if len(names) > 1:
+        several = "; ".join(f"{name!r} with {variant}" for name, variant in names.items())
+        raise ValueError(f"resource={resource!r} goes by several names, {several}: set it by the same in all of them.")
+    return next(iter(names), resource)
 
 
-def _own_values(estimators: Sequence[Any], searched: Sequence[bool], resource: str, largest: int | None) -> int:
+def _own_values(variants: Iterable[Variant], resource: str, largest: int | None) -> int:
     """`largest`, or the value of the parameter that all of them have."""
     values = []
-    for estimator, is_searched in zip(estimators, searched, strict=True):
-        value = _own_value(estimator, resource, is_searched=is_searched)
+    for variant in variants:
+        value = _own_value(variant, resource)
         if largest is None and not _is_count(value):
             raise ValueError(
                 f"max_resources='auto' takes the estimator's {resource}, which is {value!r}; set a number."
@@ -396,26 +390,21 @@ def _own_values(estimators: Sequence[Any], searched: Sequence[bool], resource: s
     return int(values[0]) if largest is None else largest
 
 
-def _own_value(estimator: Any, resource: str, *, is_searched: bool) -> Any:
+def _own_value(variant: Variant, resource: str) -> Any:
     """The estimator's own value of the parameter, or the default of a parameter that may be left out."""
-    prefix, model = growing_part(estimator)
-    library, params = library_of(model), estimator.get_params()
+    prefix, model = growing_part(variant.estimator)
+    library, params = library_of(model), variant.estimator.get_params()
     default = library.default if library is not None and _is_rounds(model, resource, prefix) else None
     if resource not in params and default is None:
-        if is_searched:
-            name = repr(model) if isinstance(model, str) else type(model).__name__
+        if variant.placed:
             raise ValueError(
-                f"resource={resource!r} is no parameter of {name}, which is searched; use resource='n_samples', or "
-                "search it on its own."
+                f"resource={resource!r} is no parameter with {variant}, which is searched; use resource='n_samples', "
+                "or search it on its own."
             )
         near = f"{prefix}{resource}"
         hint = f"did you mean {near!r}?" if near in params else "see estimator.get_params() for its parameters."
         raise ValueError(
             f"resource={resource!r} is neither 'partial_fit' nor 'n_samples' nor a parameter of the estimator; {hint}"
-        )
-    if default is not None and (other := _usual_name(estimator, resource)) != resource:
-        raise ValueError(
-            f"resource={resource!r} is set as {other!r} by {type(model).__name__}, which is searched; name it alike."
         )
     value = params.get(resource)
     if value is None:

@@ -36,6 +36,18 @@ def growing_part(estimator: Any) -> tuple[str, Any]:
     return prefix, estimator
 
 
+def is_of_last(estimator: Any, resource: str) -> bool:
+    """Whether the parameter is one of the estimator that grows, not of something within it.
+
+    >>> is_of_last(Pipeline([("clf", "passthrough")]), "clf__max_iter")
+    True
+    >>> is_of_last(Pipeline([("clf", "passthrough")]), "clf__estimator__max_iter")
+    False
+    """
+    prefix, _ = growing_part(estimator)
+    return resource.startswith(prefix) and "__" not in resource.removeprefix(prefix)
+
+
 def names_at_last(estimator: Any, names: Collection[str]) -> set[str]:
     """Those of the fit parameters `names` that reach the estimator that grows, as its `fit` knows them.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.ensemble import (
     BaggingClassifier,
     BaggingRegressor,
@@ -22,8 +23,9 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
-from sksearch.resources.laststep import enter, fit
+from sksearch.resources.laststep import enter, fit, is_of_last
 from sksearch.resources.protocol import Fold, Rows, Seed
+from sksearch.resources.refits import Refit
 
 _STARTS = {"coef_init", "intercept_init"}
 """Fit parameters to start from, which SGD would do again at every warm start: such a model is fitted anew."""
@@ -62,6 +64,8 @@ class WarmStart:
 
     def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:
         """Grow from size `trained` to size `n_resources`."""
+        if not is_of_last(estimator, self.resource):  # a step that is searched: this trial has it within another model
+            return Refit(self.resource).fit(clone(estimator), fold, n_resources=n_resources, trained=0)
         name = self.resource.rpartition("__")[2]
         pause = n_resources < self.max_resources
         model, caught = enter(estimator, fold, trained=trained, pause=pause)

@@ -1,0 +1,54 @@
+"""Steps of a Pipeline that are themselves searched: the estimator as trials have it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+from sklearn.base import clone, is_classifier
+
+from sksearch.resources.laststep import growing_part
+
+Categories = Mapping[str, Collection[Any]]
+"""Values of those parameters of a branch of the search space that have no order."""
+
+
+class Variant(NamedTuple):
+    """The estimator as trials of a branch have it, as far as that decides what one of its parameters is."""
+
+    estimator: Any
+    branch: Categories
+    placed: Mapping[str, Any]
+    """Searched steps, and what was put there."""
+
+    def __str__(self) -> str:
+        values = {
+            step: repr(value) if isinstance(value, str) else type(value).__name__ for step, value in self.placed.items()
+        }
+        return ", ".join(f"{step}={value}" for step, value in values.items())
+
+
+def grows_classifier(estimator: Any, branches: Iterable[Categories]) -> bool:
+    """Whether the estimator is a classifier, or is one in some trials."""
+    of_last = f"{growing_part(estimator)[0]}partial_fit"
+    return is_classifier(estimator) or any(
+        is_classifier(variant.estimator) for variant in variants_of(estimator, of_last, branches)
+    )
+
+
+def variants_of(estimator: Any, name: str, branches: Iterable[Categories]) -> Iterator[Variant]:
+    """With every value of the searched steps that `name` is a parameter of."""
+    for branch in branches:
+        steps = sorted((step for step in branch if name.startswith(f"{step}__")), key=len)
+        for values in product(*(branch[step] for step in steps)):
+            variant, placed = clone(estimator) if steps else estimator, dict(zip(steps, values, strict=True))
+            for step, value in placed.items():
+                if isinstance(value, type):
+                    raise TypeError(f"{step}={value!r} is a class; search objects of it: {value.__name__}(...).")
+            try:
+                for step, value in placed.items():
+                    variant.set_params(**{step: clone(value, safe=False)})
+            except (AttributeError, TypeError, ValueError):  # a step within a step that this one has not
+                continue
+            yield Variant(variant, branch, placed)
