@@ -17,7 +17,8 @@ _CHUNK = 1 << 20
 def some_died(pool: Any, workers: set[Any]) -> bool:
     """Whether one of the workers died; to `workers` those are added that came since the last call.
 
-    With `maxtasksperchild` workers retire, and end without an error.
+    With `maxtasksperchild` workers retire, and end without an error. The thread that receives results dies of
+    one that cannot be unpickled, and with it whatever is under way.
     """
     workers.update(list(pool._pool))
     ended = {worker for worker in workers if worker.exitcode is not None}
@@ -25,7 +26,7 @@ def some_died(pool: Any, workers: set[Any]) -> bool:
         retired = {worker for worker in ended if worker.exitcode == 0}
         workers -= retired
         ended -= retired
-    return bool(ended)
+    return bool(ended) or not pool._result_handler.is_alive()
 
 
 def end_workers(pool: Any) -> None:
@@ -46,7 +47,7 @@ def end_workers(pool: Any) -> None:
         if lock is not None:  # whoever held it is gone
             lock.acquire(block=False)
             lock.release()
-    _drain(pool._inqueue._reader, tasks)
+    _drain(pool)
     _end_results(pool)
 
 
@@ -57,7 +58,8 @@ def _end_results(pool: Any) -> None:
     """
     results = pool._result_handler
     results._state = "TERMINATE"
-    pool._outqueue.put(None)  # it looks at its state when something comes
+    if results.is_alive():
+        pool._outqueue.put(None)  # it looks at its state when something comes
     results.join(1.0)
     if results.is_alive() and os.name != "nt":
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -67,8 +69,10 @@ def _end_results(pool: Any) -> None:
     pool._cache.clear()  # `Pool.terminate` takes it for an error of its own that somebody waits for results
 
 
-def _drain(reader: Any, sender: Any) -> None:
-    """Take what is left in the pipe until nobody sends any more: it may start in the middle of a message."""
-    while os.name != "nt" and (sender.is_alive() or reader.poll()):
-        if reader.poll(0.01):
-            os.read(reader.fileno(), _CHUNK)
+def _drain(pool: Any) -> None:
+    """Take what is left in the pipes until nobody sends any more: it may start in the middle of a message."""
+    tasks, results = pool._inqueue._reader, pool._outqueue._reader
+    while os.name != "nt" and (pool._task_handler.is_alive() or tasks.poll()):
+        for reader in (tasks,) if pool._result_handler.is_alive() else (tasks, results):
+            if reader.poll(0.01):
+                os.read(reader.fileno(), _CHUNK)

@@ -318,6 +318,32 @@ def test_a_pool_is_left_while_large_tasks_are_on_their_way(size: int) -> None:
             leave()
 
 
+class Unreadable(Exception):  # noqa: N818 - what its pickle is made of does not make it again
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} {two}")
+
+
+def raise_unreadable(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    if jobs[0].evaluation.trial.number == 1:
+        raise Unreadable(1, 2)
+    return measure(jobs)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_exception_that_cannot_be_unpickled_ends_nothing_but_its_fit() -> None:
+    """multiprocessing's thread that receives results dies of it."""
+    with joblib.parallel_config(backend="multiprocessing"), JobPool(raise_unreadable, n_jobs=2) as pool:
+        for number in range(4):
+            pool.submit([Job(Evaluation(Trial(number, {})), 0)])
+        scores = []
+        while not pool.idle:
+            scores += pool.next_done()
+    errors = {score.job.evaluation.trial.number: score.error for score in scores}
+    assert {number for number, error in errors.items() if error} == {1}
+    assert set(errors) == {0, 1, 2, 3}
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_pool_is_left_although_another_process_has_its_pipes() -> None:
