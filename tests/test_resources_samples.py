@@ -248,7 +248,7 @@ def test_samples_are_fitted_anew():
 @pytest.mark.parametrize("n_classes", [3, None])
 def test_classifiers_have_samples_with_every_class(estimator, n_classes):
     resolved = resolve_rows(estimator=estimator, n_classes=n_classes)
-    assert resolved.growth == Samples(n_rows=100, stratify=True)
+    assert resolved.growth == Samples(n_rows=100, stratify=n_classes is not None)
 
 
 # --- whole searches ---------------------------------------------------------------------------------------

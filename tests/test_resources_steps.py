@@ -10,7 +10,7 @@ from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_diabetes, load_iris
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     BaggingClassifier,
@@ -18,8 +18,9 @@ from sklearn.ensemble import (
     GradientBoostingClassifier,
     RandomForestClassifier,
 )
-from sklearn.linear_model import SGDClassifier
-from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.feature_selection import SelectFromModel
+from sklearn.linear_model import Ridge, SGDClassifier, SGDRegressor
+from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
@@ -83,7 +84,7 @@ def test_what_a_searched_step_may_be_decides_what_grows():
             "several names, 'clf__num_iterations' with clf=LGBMClassifier; 'clf__n_estimators' with clf=LGBM",
         ),
         ("clf__n_estimators", [FOREST, LGBMClassifier(num_iterations=27)], "no parameter with clf=RandomForest"),
-        ("partial_fit", [SGDClassifier(), SVC()], "needs an estimator with partial_fit, SVC has none"),
+        ("partial_fit", [SGDClassifier(), SVC()], r"SVC has none as it is set.* \(It is searched: clf=SVC\.\)"),
     ],
 )
 def test_every_value_of_a_searched_step_has_the_resource(resource, values, message):
@@ -149,6 +150,40 @@ def test_a_placeholder_may_be_no_classifier(resource):
     search.fit(X, y)
     assert set(search.cv_results_["status"]) <= {"ok", "paused", "pruned"}
     assert search.plan(X, y) == search.brackets_
+
+
+def test_a_placeholder_may_be_a_classifier_where_regressors_are_searched():
+    """Neither its labels nor their shares are of interest then."""
+    X, y = load_diabetes(return_X_y=True)
+    searches = {
+        resource: HyperbandSearchCV(
+            PLACEHOLDER,
+            {"clf": [model, clone(model).set_params(alpha=1e-3)]},
+            resource=resource,
+            max_resources=27,
+            scoring="r2",
+            cv=KFold(3),
+            refit=False,
+        ).fit(X, y)
+        for resource, model in [("partial_fit", SGDRegressor()), ("n_samples", Ridge())]
+    }
+    assert set(searches["partial_fit"].cv_results_["status"]) <= {"ok", "paused", "pruned"}
+    assert searches["n_samples"].n_resources_ == [9, 27]  # two rows a fold, at least
+
+
+def test_a_searched_model_within_another_decides_too():
+    branches = [{"estimator": [SGDClassifier(), SGDRegressor()]}]
+    for estimator in (SelectFromModel(SGDRegressor()), SelectFromModel(SGDClassifier())):
+        arguments = {"estimator": estimator, "searched_names": ["estimator"]}
+        assert resolve_step("auto", branches=branches, **arguments).growth.resource == "n_samples"
+        with pytest.raises(ValueError, match="does not suit SelectFromModel"):
+            resolve_step("partial_fit", branches=branches, **arguments)
+        regressors = [{"estimator": [SGDRegressor()]}]
+        assert resolve_step("partial_fit", branches=regressors, **arguments).growth == PartialFit(81)
+    arguments = {"estimator": OneVsRestClassifier(SVC()), "searched_names": ["estimator"]}
+    assert resolve_step("partial_fit", branches=[{"estimator": [SGDClassifier()]}], **arguments).max_resources == 81
+    with pytest.raises(ValueError, match=r"does not suit estimator=SVC\(\), which is searched"):
+        resolve_step("partial_fit", branches=[{"estimator": [SGDClassifier(), SVC()]}], **arguments)
 
 
 class Continued(LGBMClassifier):

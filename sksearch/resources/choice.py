@@ -26,7 +26,7 @@ from sksearch.resources.passes import PartialFit, learns_several_targets
 from sksearch.resources.protocol import Growth
 from sksearch.resources.refits import Refit
 from sksearch.resources.samples import Samples, n_different
-from sksearch.resources.steps import Categories, Variant, grows_classifier, variants_of
+from sksearch.resources.steps import Categories, Variant, variants_of
 from sksearch.resources.warmstarts import WarmStart, size_parameter
 
 PASSES = 81
@@ -45,6 +45,10 @@ _COUNTS = (
     *(IncrementalPCA, MaxAbsScaler, MinMaxScaler, StandardScaler),
 )
 """They take in sums: another pass over the same rows counts these again, and no more is known than before."""
+
+
+_PASSES_WITHIN = "estimator__partial_fit"
+"""Of the model that grows and, as scikit-learn's meta-estimators name it, the one within: either may be searched."""
 
 
 class Resolved(NamedTuple):
@@ -118,10 +122,10 @@ def resolve_resource(
         If the estimator has no such resource, the search sets it too, the amounts make no sense, or
         `partial_fit` does not take the fit parameters.
     """
-    prefix, model = growing_part(estimator)
+    prefix, _ = growing_part(estimator)
     if resource == "auto":
-        resource = _choose(prefix, model, searched_names, n_classes, branches)
-    steps_of = f"{prefix}partial_fit" if resource == "partial_fit" else resource
+        resource = _choose(estimator, searched_names, n_classes, branches)
+    steps_of = f"{prefix}{_PASSES_WITHIN}" if resource == "partial_fit" else resource
     variants = list(variants_of(estimator, steps_of, branches))
     for variant in variants:
         _check_not_searched(resource, *growing_part(variant.estimator), searched_names)
@@ -130,7 +134,7 @@ def resolve_resource(
     fewest = 1
     if resource == "n_samples":
         largest = _most_rows(largest, n_rows)
-        samples = Samples(n_rows=n_rows or largest, stratify=grows_classifier(estimator, branches))
+        samples = Samples(n_rows=n_rows or largest, stratify=n_classes is not None)
         growth: Growth = samples
         fewest = min(_most_firsts(numbers, y), samples.n_rows)
     elif resource == "partial_fit":
@@ -163,22 +167,19 @@ def resolve_resource(
 
 
 def _choose(
-    prefix: str,
-    model: Any,
+    estimator: Any,
     searched_names: Collection[str],
     n_classes: int | tuple[int, ...] | None,
     branches: Sequence[Categories],
 ) -> str:
     """The resource for "auto"; `partial_fit` of a classifier is told the labels, so they must be known."""
+    prefix, model = growing_part(estimator)
     steps = prefix.split("__")[:-1]
     if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
         return "n_samples"  # the last step itself is searched: only rows suit every choice
-    # OneVsOneClassifier compares labels that are words with numbers in partial_fit (seen with scikit-learn 1.9)
-    gains = not isinstance(model, OneVsOneClassifier) and not _only_counts(model) and not _hides_classifier(model)
-    if gains and _refusal(prefix, model, searched_names, branches) is None:
-        known = n_classes is not None and (not isinstance(n_classes, tuple) or learns_several_targets(model))
-        if known or not is_classifier(model):
-            return "partial_fit"
+    variants = variants_of(estimator, f"{prefix}{_PASSES_WITHIN}", branches)
+    if all(_gains_by_passes(variant, searched_names, n_classes) for variant in variants):
+        return "partial_fit"
     size = size_parameter(model)
     if size is not None and f"{prefix}{size}" not in searched_names and _is_count(model.get_params()[size]):
         return f"{prefix}{size}"
@@ -186,6 +187,20 @@ def _choose(
     if library is not None and not set(searched_names) & {f"{prefix}{name}" for name in library.rounds}:
         return f"{prefix}{rounds_parameter(model, library)}"
     return "n_samples"
+
+
+def _gains_by_passes(
+    variant: Variant, searched_names: Collection[str], n_classes: int | tuple[int, ...] | None
+) -> bool:
+    """Whether passes are possible, with all that the search sets, and each teaches more."""
+    prefix, model = growing_part(variant.estimator)
+    if _refusal(prefix, model, searched_names, variant.branch) is not None:
+        return False
+    known = n_classes is not None and (not isinstance(n_classes, tuple) or learns_several_targets(model))
+    if is_classifier(model) and not known:
+        return False
+    # OneVsOneClassifier compares labels that are words with numbers in partial_fit (seen with scikit-learn 1.9)
+    return not (isinstance(model, OneVsOneClassifier) or _only_counts(model) or _hides_classifier(model))
 
 
 def _only_counts(model: Any) -> bool:
@@ -201,13 +216,13 @@ def _hides_classifier(model: Any) -> bool:
     return isinstance(model, SelectFromModel) and is_classifier(model.estimator)
 
 
-def _refusal(prefix: str, model: Any, searched_names: Collection[str], branches: Iterable[Categories]) -> str | None:
+def _refusal(prefix: str, model: Any, searched_names: Collection[str], branch: Categories) -> str | None:
     """Why not to use `partial_fit`, as an error says it; None where nothing that the search sets speaks against it."""
     refusal = _own_refusal(model)
     if refusal is not None or is_net(model):
         return refusal
     own = model.get_params()
-    for name, values in (item for branch in branches for item in branch.items()):
+    for name, values in branch.items():
         parameter = name.removeprefix(prefix)
         if not name.startswith(prefix) or parameter not in own:
             continue
@@ -255,8 +270,9 @@ def _own_refusal(model: Any) -> str | None:
 
 def _check_passes(variant: Variant, searched_names: Collection[str], fit_params: Collection[str]) -> None:
     prefix, model = growing_part(variant.estimator)
-    if refusal := _refusal(prefix, model, searched_names, [variant.branch]):
-        raise ValueError(refusal)
+    if refusal := _refusal(prefix, model, searched_names, variant.branch):
+        own = variant.placed and _own_refusal(model) == refusal
+        raise ValueError(f"{refusal} (It is searched: {variant}.)" if own else refusal)
     names = names_at_last(variant.estimator, fit_params)
     if _hides_classifier(model) and "classes" not in names:
         raise ValueError(

@@ -30,11 +30,9 @@ class Variant(NamedTuple):
 
 
 def grows_classifier(estimator: Any, branches: Iterable[Categories]) -> bool:
-    """Whether the estimator is a classifier, or is one in some trials."""
+    """Whether what grows is a classifier, in some trials at least."""
     of_last = f"{growing_part(estimator)[0]}partial_fit"
-    return is_classifier(estimator) or any(
-        is_classifier(variant.estimator) for variant in variants_of(estimator, of_last, branches)
-    )
+    return True in {is_classifier(variant.estimator) for variant in variants_of(estimator, of_last, branches)}
 
 
 def variants_of(estimator: Any, name: str, branches: Iterable[Categories]) -> Iterator[Variant]:
@@ -44,7 +42,7 @@ def variants_of(estimator: Any, name: str, branches: Iterable[Categories]) -> It
         for values in product(*(branch[step] for step in steps)):
             variant, placed = clone(estimator) if steps else estimator, dict(zip(steps, values, strict=True))
             for step, value in placed.items():
-                if isinstance(value, type):
+                if isinstance(value, type) and hasattr(value, "fit"):
                     raise TypeError(f"{step}={value!r} is a class; search objects of it: {value.__name__}(...).")
             try:
                 for step, value in placed.items():
