@@ -58,6 +58,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PowerTransformer, StandardScaler
 from sklearn.svm import SVC
 
+from resolution import resolve
 from sksearch import HyperbandSearchCV
 from sksearch.evaluate import Evaluator, Growing
 from sksearch.resources import (
@@ -67,7 +68,6 @@ from sksearch.resources import (
     Refit,
     Samples,
     WarmStart,
-    resolve_resource,
 )
 from sksearch.samplers.random import RandomSampler
 from sksearch.space import Space
@@ -875,19 +875,6 @@ class Combined(SGDClassifier):
         if params.get("kind") == "b" and "alpha" not in params:
             raise ValueError("kind='b' needs another alpha.")
         return super().set_params(**params)
-
-
-def resolve(estimator, resource="auto", **changes):
-    arguments = {
-        "min_resources": "auto",
-        "max_resources": "auto",
-        "factor": 3,
-        "searched_names": [],
-        "n_rows": 1000,
-        "n_splits": 5,
-        "n_classes": 3,
-    }
-    return resolve_resource(estimator, resource, **{**arguments, **changes})
 
 
 @pytest.mark.parametrize(

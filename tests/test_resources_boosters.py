@@ -13,8 +13,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from resolution import resolve
 from sksearch import HyperbandSearchCV
-from sksearch.resources import Boosting, Fold, Refit, resolve_resource
+from sksearch.resources import Boosting, Fold, Refit
 from sksearch.resources.boosters import LIBRARIES, library_of
 from sksearch.spool import Spool
 
@@ -191,7 +192,7 @@ DRAWN = [
 def test_a_model_that_draws_at_random_is_as_good_and_the_same_twice(library, name, params, data):
     estimator = make(library, name, **params)
     X, y = data
-    resource = resolve_auto(estimator).growth.resource
+    resource = resolve(estimator).growth.resource
     growth = Boosting(resource=resource, max_resources=27)
     grown = grow(growth, estimator, X[:2000], y[:2000], [1, 3, 9, 27])
     again = clone(estimator)
@@ -474,19 +475,6 @@ class NoBooster(ClassifierMixin, BaseEstimator):
 # --- the choice -----------------------------------------------------------------------------------------------
 
 
-def resolve_auto(estimator, resource="auto", **changes):
-    arguments = {
-        "min_resources": "auto",
-        "max_resources": "auto",
-        "factor": 3,
-        "searched_names": [],
-        "n_rows": 1000,
-        "n_splits": 5,
-        "n_classes": 3,
-    }
-    return resolve_resource(estimator, resource, **{**arguments, **changes})
-
-
 @pytest.mark.parametrize(
     ("library", "name", "params", "asked_for", "resource", "most"),
     [
@@ -505,11 +493,11 @@ def resolve_auto(estimator, resource="auto", **changes):
 )
 def test_the_rounds_of_a_booster_grow_by_the_name_it_sets(library, name, params, asked_for, resource, most):
     estimator = make(library, name, **params)
-    resolved = resolve_auto(estimator, asked_for)
+    resolved = resolve(estimator, asked_for)
     assert resolved.growth == Boosting(resource=resource, max_resources=most)
     assert resolved.max_resources == most
     prefixed = asked_for if asked_for == "auto" else f"{name.lower()}__{asked_for}"
-    resolved = resolve_auto(make_pipeline(StandardScaler(), estimator), prefixed)
+    resolved = resolve(make_pipeline(StandardScaler(), estimator), prefixed)
     assert resolved.growth == Boosting(resource=f"{name.lower()}__{resource}", max_resources=most)
     X, y = MULTI
     grown = grow(Boosting(resource=resource, max_resources=9), estimator, X, y)
@@ -526,10 +514,10 @@ def test_the_rounds_of_a_booster_grow_by_the_name_it_sets(library, name, params,
 )
 def test_rounds_that_are_searched_by_another_name_do_not_grow(library, name, searched):
     estimator = make(library, name)
-    assert resolve_auto(estimator, searched_names=[searched]).growth.resource == "n_samples"
+    assert resolve(estimator, searched_names=[searched]).growth.resource == "n_samples"
     also = "" if searched == ROUNDS[library] else f", as '{searched}'"
     with pytest.raises(ValueError, match=f"resource='{ROUNDS[library]}' is also searched{also};"):
-        resolve_auto(estimator, ROUNDS[library], searched_names=[searched])
+        resolve(estimator, ROUNDS[library], searched_names=[searched])
 
 
 @pytest.mark.parametrize(("library", "name"), ONE_EACH)
@@ -541,24 +529,24 @@ def test_boosters_are_known_by_their_classes(library, name):
         def fit(self, X, y):
             return super().fit(X, y)
 
-    assert isinstance(resolve_auto(Own()).growth, Boosting)
-    assert resolve_auto(Closed()).growth.resource == "n_samples"
+    assert isinstance(resolve(Own()).growth, Boosting)
+    assert resolve(Closed()).growth.resource == "n_samples"
     size = {"max_resources": 9} if library != "lightgbm" else {}
     if library != "catboost":
-        assert resolve_auto(Closed(), "n_estimators", **size).growth == Refit(resource="n_estimators")
+        assert resolve(Closed(), "n_estimators", **size).growth == Refit(resource="n_estimators")
 
 
 @pytest.mark.filterwarnings("ignore:`XGBRFClassifier` is deprecated:FutureWarning")  # XGBoost 3.4
 def test_the_one_round_of_an_xgboost_forest_does_not_grow():
     forest = make("xgboost", "XGBRFClassifier", n_estimators=9)
-    assert resolve_auto(forest).growth.resource == "n_samples"
-    assert resolve_auto(forest, "n_estimators").growth == Refit(resource="n_estimators")
+    assert resolve(forest).growth.resource == "n_samples"
+    assert resolve(forest, "n_estimators").growth == Refit(resource="n_estimators")
 
 
 def test_amounts_without_sense_are_refused():
     estimator = make("catboost", "CatBoostClassifier", iterations=2.5)
     with pytest.raises(ValueError, match=r"must be an integer parameter, the estimator has 2\.5"):
-        resolve_auto(estimator, "iterations")
+        resolve(estimator, "iterations")
 
 
 # --- whole searches -------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.pipeline import Pipeline
 
+from resolution import resolve
 from sksearch import HyperbandSearchCV
 from sksearch.nets import seeded
-from sksearch.resources import Fold, PartialFit, resolve_resource
+from sksearch.resources import Fold, PartialFit
 from sksearch.spool import Spool
 
 torch = pytest.importorskip("torch")
@@ -211,18 +212,7 @@ def test_the_parts_of_a_paused_net_are_still_one():
 
 
 def test_nets_grow_by_passes():
-    resolved = resolve_resource(
-        classifier(),
-        "auto",
-        min_resources="auto",
-        max_resources="auto",
-        factor=3,
-        searched_names=["lr"],
-        n_rows=100,
-        n_splits=5,
-        n_classes=3,
-        fit_params=["whatever_the_module_takes"],
-    )
+    resolved = resolve(classifier(), searched_names=["lr"], fit_params=["whatever_the_module_takes"])
     assert resolved == (PartialFit(max_resources=81), 1, 81)
 
 

@@ -19,8 +19,9 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.svm import SVC
 
+from resolution import resolve
 from sksearch import HyperbandSearchCV
-from sksearch.resources import Fold, Samples, resolve_resource
+from sksearch.resources import Fold, Samples
 
 IRIS = load_iris(return_X_y=True)
 SEED = (7, 2)
@@ -35,17 +36,7 @@ def samples(growth, train, y, groups=None):
 
 def resolve_rows(**arguments):
     """Samples for a classifier: 100 training rows, three folds and three classes unless told otherwise."""
-    defaults = {
-        "estimator": SVC(),
-        "min_resources": "auto",
-        "max_resources": "auto",
-        "factor": 3,
-        "searched_names": [],
-        "n_rows": 100,
-        "n_splits": 3,
-        "n_classes": 3,
-    }
-    return resolve_resource(resource="n_samples", **{**defaults, **arguments})
+    return resolve(**{"estimator": SVC(), "resource": "n_samples", "n_rows": 100, "n_splits": 3, **arguments})
 
 
 # --- properties -------------------------------------------------------------------------------------------

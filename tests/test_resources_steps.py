@@ -27,29 +27,19 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from resolution import resolve
 from sksearch import HyperbandSearchCV
-from sksearch.resources import Boosting, Fold, PartialFit, Refit, WarmStart, resolve_resource
+from sksearch.resources import Boosting, Fold, PartialFit, Refit, WarmStart
 
 FOREST, EXTRA = RandomForestClassifier(n_estimators=27), ExtraTreesClassifier(n_estimators=27)
 PLACEHOLDER = Pipeline([("scale", StandardScaler()), ("clf", SVC())])
 
 
-def resolve_step(
-    resource, *values, estimator=PLACEHOLDER, max_resources="auto", branches=None, searched_names=("clf",)
-):
+def resolve_step(resource, *values, estimator=PLACEHOLDER, branches=None, **changes):
     """Each of the values of the step `clf` in a branch of its own."""
-    return resolve_resource(
-        estimator,
-        resource,
-        min_resources="auto",
-        max_resources=max_resources,
-        factor=3,
-        searched_names=searched_names,
-        n_rows=1000,
-        n_splits=5,
-        n_classes=3,
-        branches=[{"clf": [value]} for value in values] if branches is None else branches,
-    )
+    if branches is None:
+        branches = [{"clf": [value]} for value in values]
+    return resolve(estimator, resource, **{"searched_names": ["clf"], "branches": branches, **changes})
 
 
 def test_what_a_searched_step_may_be_decides_what_grows():

@@ -15,7 +15,8 @@ from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.preprocessing import minmax_scale
 from sklearn.utils import all_estimators
 
-from sksearch.resources import Fold, PartialFit, WarmStart, resolve_resource
+from resolution import resolve
+from sksearch.resources import Fold, PartialFit, WarmStart
 
 # So few iterations do not converge, and some classes are deprecated: neither is of interest here.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -84,10 +85,7 @@ NO_PASSES = {
 @pytest.mark.parametrize("name", [name for name in PASSES if name not in NO_PASSES])
 def test_passes_made_in_rungs_equal_passes_made_at_once(name):
     estimator, X, y = example(name)
-    classes = np.unique(y) if is_classifier(estimator) else None
-    if name == "MultiOutputClassifier":
-        classes = [np.unique(y)] * 2
-    growth = resolve(estimator, "partial_fit", max_resources=9)
+    growth, classes = growth_of(estimator, "partial_fit", 9), labels_of(name)
     assert isinstance(growth, PartialFit)
     grown = outputs(grow(growth, estimator, X, y, [1, 3, 9], classes), X)
     once = growth.fit(clone(estimator), Fold(X, y, {}, SEED, classes), n_resources=9, trained=0)
@@ -103,10 +101,7 @@ COUNTS += ["IncrementalPCA", "MaxAbsScaler", "MinMaxScaler", "StandardScaler"]
 def test_passes_are_taken_by_themselves_where_they_teach_more(name):
     """What only counts, counts the same rows again."""
     estimator, X, y = example(name)
-    classes = np.unique(y) if is_classifier(estimator) else None
-    if name == "MultiOutputClassifier":
-        classes = [np.unique(y)] * 2
-    growth = resolve(estimator, "partial_fit", max_resources=9)
+    growth, classes = growth_of(estimator, "partial_fit", 9), labels_of(name)
     once, again = (
         growth.fit(clone(estimator), Fold(X, y, {}, SEED, classes), n_resources=n, trained=0) for n in (1, 9)
     )
@@ -115,24 +110,14 @@ def test_passes_are_taken_by_themselves_where_they_teach_more(name):
     same = all(np.allclose(first[method], second[method], rtol=0, atol=1e-12) for method in methods)
     counts = getattr(again, "class_count_", None)
     assert (name in COUNTS) == (same or (counts is not None and np.array_equal(counts, 9 * once.class_count_)))
-    chosen = resolve_resource(
-        estimator,
-        "auto",
-        min_resources="auto",
-        max_resources="auto",
-        factor=3,
-        searched_names=[],
-        n_rows=100,
-        n_splits=5,
-        n_classes=3 if is_classifier(estimator) else None,
-    )
+    chosen = resolve(estimator, n_rows=100, n_classes=3 if is_classifier(estimator) else None)
     assert (chosen.growth.resource == "n_samples") == (name in [*COUNTS, "OneVsOneClassifier"])
 
 
 def test_a_birch_is_trained_anew_as_its_pickle_goes_on_wrongly():
     """If this fails, scikit-learn's pickle of it works and Birch may go on."""
     birch, X, y = example("Birch")
-    assert not resolve(birch, "partial_fit", max_resources=9).resumes
+    assert not growth_of(birch, "partial_fit", 9).resumes
     growth = PartialFit(max_resources=9)
     once = growth.fit(clone(birch), Fold(X, y, {}, SEED), n_resources=9, trained=0)
     assert not np.array_equal(grow(growth, birch, X, y, [1, 3, 9]).transform(X), once.transform(X))
@@ -171,7 +156,7 @@ SCHEDULES = {
 @pytest.mark.parametrize("name", [name for name in SIZES if name not in SOLVERS | SCHEDULES])
 def test_a_size_grown_by_warm_starts_equals_one_fitted_at_once(name):
     estimator, X, y = example(name)
-    growth = resolve(estimator, SIZES[name], max_resources=9)
+    growth = growth_of(estimator, SIZES[name], 9)
     assert isinstance(growth, WarmStart)
     grown = grow(growth, estimator, X, y, [1, 3, 9])
     once = clone(estimator).set_params(**{SIZES[name]: 9}).fit(X, y)
@@ -187,7 +172,7 @@ def test_a_size_grown_by_warm_starts_equals_one_fitted_at_once(name):
 def test_a_mixture_chooses_among_all_its_starts(name):
     mixture, X, y = example(name)
     mixture.set_params(n_components=5, n_init=8, init_params="random_from_data")
-    growth = resolve(mixture, "max_iter", max_resources=9)
+    growth = growth_of(mixture, "max_iter", 9)
     grown = grow(growth, mixture, X, y, [1, 3, 9])
     once = clone(mixture).set_params(max_iter=9).fit(X, y)
     assert np.array_equal(grown.score_samples(X), once.score_samples(X))
@@ -199,7 +184,7 @@ def test_a_forest_of_balanced_classes_does_not_warn_of_other_data(weights):
     forest = CLASSES["RandomForestClassifier"](random_state=0, class_weight=weights)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        grown = grow(resolve(forest, "n_estimators", max_resources=9), forest, X[:120], y[:120], [1, 3, 9])
+        grown = grow(growth_of(forest, "n_estimators", 9), forest, X[:120], y[:120], [1, 3, 9])
     once = clone(forest).set_params(n_estimators=9).fit(X[:120], y[:120])
     assert np.array_equal(grown.predict_proba(X), once.predict_proba(X))
 
@@ -208,7 +193,7 @@ def test_a_forest_of_balanced_classes_does_not_warn_of_other_data(weights):
 def test_a_solver_that_begins_anew_comes_to_the_same_solution(name):
     estimator, X, y = example(name)
     estimator.set_params(tol=1e-6)
-    growth = resolve(estimator, "max_iter", max_resources=9000)
+    growth = growth_of(estimator, "max_iter", 9000)
     grown = grow(growth, estimator, X, y, [1000, 3000, 9000])
     once = clone(estimator).set_params(max_iter=9000).fit(X, y)
     first, second = (outputs(model, X) for model in (grown, once))
@@ -228,7 +213,7 @@ def test_what_begins_anew_trains_the_difference_only(name):
             return super().fit(X, y, **params)
 
     model = Watched(**estimator.get_params(deep=False))
-    growth = resolve(model, "max_iter", max_resources=9)
+    growth = growth_of(model, "max_iter", 9)
     for trained, level in [(0, 1), (1, 3), (3, 9)]:
         growth.fit(model, Fold(X, y, {}, SEED), n_resources=level, trained=trained)
         assert (model.max_iter, model.warm_start) == (level, False)
@@ -245,15 +230,12 @@ def test_what_differs_is_listed_with_its_reason_and_nothing_else():
     assert len(SIZES) > 30
 
 
-def resolve(estimator, resource, *, max_resources):
-    return resolve_resource(
-        estimator,
-        resource,
-        min_resources="auto",
-        max_resources=max_resources,
-        factor=3,
-        searched_names=[],
-        n_rows=100,
-        n_splits=5,
-        n_classes=None,
-    ).growth
+def growth_of(estimator, resource, max_resources):
+    return resolve(estimator, resource, max_resources=max_resources, n_classes=None).growth
+
+
+def labels_of(name):
+    """What a model is told of its labels before it has seen all of them."""
+    estimator, _, y = example(name)
+    labels = np.unique(y) if is_classifier(estimator) else None
+    return [labels] * 2 if name == "MultiOutputClassifier" else labels
