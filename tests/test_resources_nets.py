@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -195,7 +196,8 @@ def test_a_net_with_a_module_of_a_script_pauses_and_goes_on_in_another_process()
             "model, trained = spool.load(0, 0)\n"
             "spool.save(0, 1, model, trained)\n"
         )
-        subprocess.run([sys.executable, "-c", code], check=True)
+        path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+        subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | path)
         paused, trained = spool.load(0, 1)
     grown = growth.fit(paused, Fold(X, y, {}, SEED), n_resources=9, trained=trained)
     assert np.array_equal(grown.predict_proba(X), at_once(net).predict_proba(X))
