@@ -1036,6 +1036,18 @@ def test_a_sampler_of_ones_own() -> None:
     assert [p["a"] for p in search.fit(X, Y).cv_results_["params"]] == [1.0, 1 / 2, 1 / 3, 1 / 4]
 
 
+@pytest.mark.parametrize("suggestion", [[("a", 1.0)], "a", 1.0, {1: 1.0}])
+def test_what_a_sampler_suggests_is_named_where_it_is_no_dict(suggestion: Any) -> None:
+    class Careless:
+        def suggest(self, history: Any, rng: Any) -> Any:
+            return {"a": 0.5} if len(history.trials) < 2 else suggestion
+
+    search = HyperbandSearchCV(Sleepy(), {"a": uniform()}, resource="n_steps", sampler=Careless(), cv=2)
+    with pytest.raises(TypeError, match=rf"sampler=.*Careless.* suggested {re.escape(repr(suggestion))}; suggest must"):
+        search.fit(X, Y)
+    assert len(search.cv_results_["params"]) == 2
+
+
 def test_bayes_finds_what_random_search_does_not() -> None:
     space = {"a": norm(0.5, 0.2), "b": list("uvwxyz")}
     regret = {}

@@ -14,11 +14,11 @@ A system for massively parallel hyperparameter tuning. MLSys 2, Algorithm 2 (ASH
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,10 +60,15 @@ def _started(
         seen = history.with_outcomes(
             [o for o in told if o.status == "failed" or (o.evaluation.n_resources or 0) >= trusted]
         )
-    params = sampler.suggest(seen, rng)
+    params: Any = sampler.suggest(seen, rng)  # anything, if the sampler is a user's
     if params is None:
         return None
-    trial = Trial(len(history.trials), params)
+    if not (isinstance(params, Mapping) and all(isinstance(name, str) for name in params)):
+        raise TypeError(
+            f"sampler={sampler!r} suggested {params!r}; suggest must return parameters by name in a dict, or None when "
+            "there is nothing left to try."
+        )
+    trial = Trial(len(history.trials), dict(params))
     return Evaluation(trial, n_resources=brackets[bracket].rungs[rung].n_resources, rung=rung, bracket=bracket)
 
 
