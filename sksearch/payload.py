@@ -8,6 +8,7 @@ them: the same size and the same rule as joblib's own memory maps, and the same 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import mmap
 import os
@@ -131,10 +132,12 @@ def _spare_the_collector() -> None:
     """In a worker process: leave what is there, modules mostly, out of garbage collections.
 
     Loky's workers collect garbage once a second, which takes 50 ms with scikit-learn loaded: a
-    twentieth of the worker's time.
+    twentieth of the worker's time. When the process ends, extension modules count what is left (nanobind, within
+    torch, prints it), so it is taken back then.
     """
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 def _load(folder: str) -> Callable[..., Any]:

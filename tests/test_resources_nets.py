@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,17 +13,20 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.model_selection import KFold
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline
 
 from resolution import resolve
 from sksearch import HyperbandSearchCV
 from sksearch.nets import seeded
-from sksearch.resources import Fold, PartialFit
+from sksearch.resources import Fold, PartialFit, Refit, Samples
 from sksearch.spool import Spool
 
 torch = pytest.importorskip("torch")
 skorch = pytest.importorskip("skorch")
 callbacks = pytest.importorskip("skorch.callbacks")
+ValidSplit = pytest.importorskip("skorch.dataset").ValidSplit
 
 SEED = (7, 2)
 X, y = load_iris(return_X_y=True)
@@ -92,6 +96,12 @@ CASES = {
     "plateau": {"callbacks": stepwise("ReduceLROnPlateau", patience=0)},
     "ends in a rung": {"callbacks": [("stop", callbacks.EarlyStopping(patience=1, threshold=0.5))]},
     "ends with a rung": {"callbacks": [("stop", callbacks.EarlyStopping(patience=2, threshold=0.5))]},
+    "best weights": {
+        "callbacks": [("stop", callbacks.EarlyStopping(patience=9, load_best=True))],
+        "optimizer__momentum": 0.99,
+        "lr": 0.5,
+    },
+    "curvature": {"optimizer": torch.optim.LBFGS, "lr": 0.1},
 }
 N_EPOCHS = {"ends in a rung": 2, "ends with a rung": 3}
 
@@ -125,6 +135,72 @@ def test_regressors_and_pipelines_with_nets_grow():
     grown = grow(estimator, X, y)
     assert Counter.fits == 1
     assert np.array_equal(grown.predict(X), grow(net, X, y).predict(X))
+
+
+class SeesSplits(callbacks.Callback):
+    def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
+        net.__dict__.setdefault("held_out", []).append(tuple(dataset_valid.indices))
+
+
+@pytest.mark.parametrize(
+    "split",
+    [
+        ValidSplit(0.2),
+        ValidSplit(0.2, stratified=True, random_state=np.random.RandomState(0)),
+        ValidSplit(KFold(4, shuffle=True)),
+    ],
+    ids=["share", "RandomState", "KFold"],
+)
+def test_a_net_holds_out_the_same_rows_for_all_of_its_epochs(split):
+    """As in skorch's own fit; early stopping would be told of rows that the net was trained on."""
+    net = classifier(train_split=split, callbacks=[SeesSplits()])
+    before = position_of_global_generator()
+    grown, once = grow(net), at_once(net)
+    assert position_of_global_generator() == before
+    assert len(grown.held_out) == 9
+    assert len(set(grown.held_out + once.held_out)) == 1
+    assert np.array_equal(grown.predict_proba(X), once.predict_proba(X))
+    assert isinstance(grown.train_split, ValidSplit)
+    others = [grow(net, levels=[1], seed=(seed, 0)).held_out[0] for seed in range(3)]
+    assert len(set(others)) == (1 if isinstance(split.random_state, np.random.RandomState) else 3)
+
+
+def position_of_global_generator():
+    _, keys, position, *_ = np.random.get_state()  # noqa: NPY002 - what splitters without a random_state draw from
+    return keys.tobytes(), position
+
+
+def test_best_weights_are_scored_and_do_not_go_on():
+    """At every rung a net is what skorch's own fit with as many epochs gives, and goes on from its last weights."""
+    net = classifier(**CASES["best weights"]).set_params(iterator_train__shuffle=False, module__dropout=0.0)
+    n_put_back = 0
+    for levels in ([1], [1, 3], [1, 3, 9]):
+        model = grow(net, levels=levels)
+        with seeded((*SEED, 0)):
+            once = clone(net).set_params(max_epochs=levels[-1]).fit(X, y)
+        assert np.array_equal(model.predict_proba(X), once.predict_proba(X))
+        n_put_back += once.history[-1, "valid_loss"] > min(once.history[:, "valid_loss"])
+    assert n_put_back
+
+
+class PressesCtrlC(callbacks.Callback):
+    def on_batch_end(self, net, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+
+
+class Ends(callbacks.Callback):
+    def on_batch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("growth", [PartialFit(max_resources=9), Refit("max_epochs"), Samples(150, stratify=True)])
+def test_ctrl_c_ends_the_search_and_not_only_the_training_of_a_net(growth):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        growth.fit(classifier(callbacks=[PressesCtrlC()]), Fold(X, y, {}, SEED), n_resources=9, trained=0)
+    net = growth.fit(classifier(callbacks=[Ends()]), Fold(X, y, {}, SEED), n_resources=9, trained=0)
+    assert len(net.history) == 1
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 class Counter(TransformerMixin, BaseEstimator):
@@ -216,6 +292,38 @@ def test_the_parts_of_a_paused_net_are_still_one():
 def test_nets_grow_by_passes():
     resolved = resolve(classifier(), searched_names=["lr"], fit_params=["whatever_the_module_takes"])
     assert resolved == (PartialFit(max_resources=81), 1, 81)
+
+
+class Casts(skorch.NeuralNetClassifier):
+    def fit(self, X, y, **params):
+        return super().fit(X.astype(np.float32), y, **params)
+
+
+def test_what_passes_of_a_net_would_ignore_is_refused():
+    saves = [("save", callbacks.Checkpoint(load_best=True))]
+    for net, reason in [
+        (Casts(Net), r"would not call Casts\.fit; use resource='max_epochs'"),
+        (classifier(callbacks=saves), r"Checkpoint with load_best=True.*EarlyStopping\(load_best=True\)"),
+    ]:
+        with pytest.raises(ValueError, match=reason):
+            resolve(net, "partial_fit")
+        assert resolve(net).growth.resource == "n_samples"
+        assert resolve(net, "max_epochs", max_resources=9).growth == Refit("max_epochs")
+    with pytest.raises(ValueError, match="in place of max_epochs, which is searched"):
+        resolve(classifier(), "partial_fit", searched_names=["lr", "max_epochs"])
+    assert resolve(classifier(), searched_names=["lr", "max_epochs"]).growth.resource == "n_samples"
+    assert resolve(MultiOutputRegressor(skorch.NeuralNetRegressor(Line)), n_classes=None).growth.resource == "n_samples"
+
+
+@pytest.mark.parametrize("growth", [Refit("max_epochs"), Samples(150, stratify=True)])
+def test_nets_that_are_fitted_anew_draw_from_the_seed(growth):
+    net = classifier(train_split=ValidSplit(0.2))
+    first, again, other = (
+        growth.fit(clone(net), Fold(X, y, {}, seed), n_resources=3, trained=0).predict_proba(X)
+        for seed in (SEED, SEED, (7, 3))
+    )
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
+from sksearch.nets import governed
 from sksearch.resources.protocol import Fold
 from sksearch.spool import KEPT_FOLD
 
@@ -212,4 +213,5 @@ class _Frozen(BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
 def fit(estimator: Any, fold: Fold) -> Any:
     """As scikit-learn's searches call it: y only if there is one."""
     labels = () if fold.y is None else (fold.y,)
-    return estimator.fit(fold.X, *labels, **fold.fit_params)
+    with governed(growing_part(estimator)[1], fold.seed):
+        return estimator.fit(fold.X, *labels, **fold.fit_params)
