@@ -31,6 +31,7 @@ COLOURS = pd.DataFrame(BINARY[0][:, :4], columns=list("abcd")).assign(
     e=pd.Categorical(np.random.default_rng(0).choice(list("uvwxyz"), 569))
 )
 MIXED = (COLOURS, BINARY[1])
+FRAME = load_diabetes(return_X_y=True, as_frame=True)
 
 QUIET = {
     "lightgbm": {"verbose": -1, "n_jobs": 1},
@@ -114,6 +115,9 @@ EXACT = [
     ("xgboost", "XGBRegressor", {"objective": "reg:absoluteerror"}, REAL, {}),
     ("xgboost", "XGBRegressor", {}, TWO, {}),
     ("xgboost", "XGBRegressor", {"booster": "gblinear", "updater": "coord_descent"}, REAL, {}),
+    ("xgboost", "XGBRegressor", {"booster": "gblinear", "updater": "coord_descent"}, FRAME, {}),
+    ("xgboost", "XGBClassifier", {"eval_metric": ["auc", "logloss"]}, BINARY, {}),
+    ("xgboost", "XGBRegressor", {"monotone_constraints": {"bmi": 1}, "seed": 3}, FRAME, {}),
     ("xgboost", "XGBRanker", {}, RANKED, {"qid": np.repeat([0, 1], 221)}),
     ("catboost", "CatBoostClassifier", FIXED, MULTI, {}),
     ("catboost", "CatBoostRegressor", {**FIXED, "loss_function": "MAE"}, REAL, {}),
@@ -350,6 +354,22 @@ def test_a_schedule_of_learning_rates_is_kept():
     schedule = xgboost.callback.LearningRateScheduler(halved)
     grown, once = both("xgboost", make("xgboost", "XGBRegressor", callbacks=[schedule]), REAL)
     assert np.array_equal(outputs(grown, REAL[0]), outputs(once, REAL[0]))
+
+
+@pytest.mark.parametrize("save_best", [True, False])
+def test_early_stopping_of_xgboost_remembers_nothing_of_an_earlier_fit(save_best):
+    xgboost = pytest.importorskip("xgboost")
+    stop = xgboost.callback.EarlyStopping(rounds=2, save_best=save_best)
+    estimator = make("xgboost", "XGBClassifier", callbacks=[stop], learning_rate=1.0, max_depth=1)
+    for last in (1, 3, 9, 27):
+        levels = [level for level in (1, 3, 9, 27) if level <= last]
+        fit_params = {"eval_set": [HELD_OUT], "verbose": False}
+        growth = Boosting(resource="n_estimators", max_resources=27)
+        grown = grow(growth, estimator, *BINARY, levels, fit_params=fit_params)
+        once = clone(estimator).set_params(n_estimators=last).fit(*BINARY, **fit_params)
+        assert np.array_equal(outputs(grown, BINARY[0]), outputs(once, BINARY[0]))
+        assert n_rounds(grown) == n_rounds(once)
+    assert n_rounds(once) < 27
 
 
 def halved(number):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -54,10 +54,11 @@ def _xgboost_draws_by_round() -> bool:
 def _xgboost_continues(params: Params) -> bool:
     """Not DART, which drops trees at random in every round and scales them anew, where draws start again.
 
-    Nor a ranker that learns how positions mislead, as the model to go on from does not tell it.
+    Nor a ranker that learns how positions mislead, as the model to go on from does not tell it; nor linear models,
+    which 3.2 asks for the categories of a frame that they do not have.
     """
     scales = params.get("booster") == "dart" and not _xgboost_draws_by_round()
-    return not scales and not params.get("lambdarank_unbiased")
+    return not scales and params.get("booster") != "gblinear" and not params.get("lambdarank_unbiased")
 
 
 def _catboost_continues(params: Params) -> bool:
@@ -197,7 +198,7 @@ class Boosting:
             vars(model).clear()
             vars(model).update(vars(again))
         else:
-            fit(model.set_params(**size), caught)
+            _fit_anew(_set(model, size), caught)
         return estimator
 
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
@@ -219,6 +220,25 @@ def _unfitted(model: Any) -> Any:
     return type(model)().set_params(**model.get_params())
 
 
+def _set(model: Any, params: Params) -> Any:
+    """As an unfitted model sets them: XGBoost's tells a fitted booster all it has, lists and dicts as words."""
+    booster = vars(model).pop("_Booster", None)
+    model.set_params(**params)
+    if booster is not None:
+        vars(model)["_Booster"] = booster
+    return model
+
+
+def _fit_anew(model: Any, fold: Fold) -> None:
+    """With copies of its callbacks, as XGBoost's remember what they saw of an earlier fit: early stopping its best."""
+    given = model.get_params().get("callbacks")
+    try:
+        fit(model if given is None else _set(model, {"callbacks": deepcopy(given)}), fold)
+    finally:
+        if given is not None:
+            _set(model, {"callbacks": given})
+
+
 def _go_on(library: Library, model: Any, fold: Fold, size: dict[str, int], trained: int) -> None:
     """Add rounds to `model` until it has `size`; its other parameters stay what they were."""
     more = {name: n_rounds - trained for name, n_rounds in size.items()}
@@ -233,8 +253,8 @@ def _go_on(library: Library, model: Any, fold: Fold, size: dict[str, int], train
         model.__setstate__({**learnt, **size})
     else:
         before = {name: model.get_params().get(name) for name in more}
-        fit(model.set_params(**more), fold._replace(fit_params=fit_params))
-        model.set_params(**{**before, **size})
+        fit(_set(model, more), fold._replace(fit_params=fit_params))
+        _set(model, {**before, **size})
 
 
 def _next_seed(library: Library, params: Params, trained: int) -> dict[str, int]:

@@ -27,8 +27,12 @@ from sksearch.resources.laststep import enter, fit, is_of_last
 from sksearch.resources.protocol import Fold, Rows, Seed
 from sksearch.resources.refits import Refit
 
-_STARTS = {"coef_init", "intercept_init"}
-"""Fit parameters to start from, which SGD would do again at every warm start: such a model is fitted anew."""
+_LOOK_BACK = {"coef_init", "intercept_init", "monitor"}
+"""Fit parameters with which a model is fitted anew.
+
+SGD would start from the former again at every warm start; what a monitor of GradientBoosting has stopped would get one
+more tree at each.
+"""
 _HIST = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 _BOOSTING = (GradientBoostingClassifier, GradientBoostingRegressor)
 _BAGGING = (BaggingClassifier, BaggingRegressor)
@@ -53,7 +57,7 @@ class WarmStart:
     that draws the coordinate.
 
     Where going on is refused (Bagging with out-of-bag scores), forgets what early stopping had seen
-    (GradientBoosting with `n_iter_no_change`), or has one start left of several (mixtures with
+    (GradientBoosting with `n_iter_no_change` or a `monitor`), or has one start left of several (mixtures with
     `n_init`), the model is fitted anew at the larger size.
     """
 
@@ -71,7 +75,7 @@ class WarmStart:
         model, caught = enter(estimator, fold, trained=trained, pause=pause)
         if trained and stopped_early(model):
             return estimator.set_params(**{self.resource: n_resources})
-        going_on = bool(trained) and goes_on(model, name) and not _STARTS & caught.fit_params.keys()
+        going_on = bool(trained) and goes_on(model, name) and not _LOOK_BACK & caught.fit_params.keys()
         size = n_resources - trained if going_on and not counts_total(model, name) else n_resources
         usual = {key: value for key, value in model.get_params(deep=False).items() if key == "warm_start"}
         model.set_params(**dict.fromkeys(usual, going_on), **{name: size})
