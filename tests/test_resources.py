@@ -427,7 +427,8 @@ COEFFICIENTS = np.full((3, 4), 0.5)
 def test_fit_parameters_without_a_place_in_partial_fit_are_refused():
     message = r"no place for the fit parameter 'coef_init': SGDClassifier.partial_fit takes X, y, classes"
     with pytest.raises(ValueError, match=message + ".*use resource='max_iter'"):
-        resolve(SGDClassifier(), fit_params=["sample_weight", "coef_init"])
+        resolve(SGDClassifier(), "partial_fit", fit_params=["sample_weight", "coef_init"])
+    assert resolve(SGDClassifier(), fit_params=["sample_weight", "coef_init"]).growth.resource == "max_iter"
     pipeline = make_pipeline(Counter(), SGDClassifier())
     with pytest.raises(ValueError, match=message + ".*use resource='sgdclassifier__max_iter'"):
         resolve(pipeline, "partial_fit", fit_params=["sgdclassifier__coef_init"])
@@ -439,7 +440,8 @@ def test_fit_parameters_without_a_place_in_partial_fit_are_refused():
         for asks, names in [(True, ["coef_init"]), ("start", ["start"])]:
             pipeline = make_pipeline(Counter(), SGDClassifier().set_fit_request(coef_init=asks))
             with pytest.raises(ValueError, match=message):
-                resolve(pipeline, fit_params=names)
+                resolve(pipeline, "partial_fit", fit_params=names)
+            assert resolve(pipeline, fit_params=names).growth.resource == "sgdclassifier__max_iter"
         pipeline = make_pipeline(Counter().set_fit_request(sample_weight=True), SGDClassifier())
         assert isinstance(resolve(pipeline, fit_params=["sample_weight"]).growth, PartialFit)
 
@@ -462,12 +464,20 @@ def test_passes_within_a_meta_estimator_need_what_is_routed_requested_for_them(m
         estimator = make_pipeline(*steps, last) if steps else last
         grid = {f"{make.__name__.lower()}__estimator__alpha" if steps else "estimator__alpha": [1e-4, 1e-3, 1e-2]}
         search = HyperbandSearchCV(
-            estimator, grid, max_resources=3, scoring=always_one, random_state=0, error_score="raise"
+            estimator,
+            grid,
+            resource="partial_fit",
+            max_resources=3,
+            scoring=always_one,
+            random_state=0,
+            error_score="raise",
         )
         with pytest.raises(
             ValueError, match=f"needs {name} requested for partial_fit within {make.__name__}.*'n_samples'"
         ):
             search.fit(X, y, **{name: np.ones(150)})
+        rows = clone(search).set_params(resource="auto", max_resources="auto")
+        assert rows.fit(X, y, **{name: np.ones(150)}).resource_ == "n_samples"
         inner.set_partial_fit_request(sample_weight=asks)
         search.set_params(estimator=make_pipeline(*steps, make(inner)) if steps else make(inner))
         weights = np.where(IRIS[1] == 2, 0.0, 1.0)
@@ -496,7 +506,8 @@ def test_one_against_one_learns_labels_that_are_words():
 
 def test_a_search_refuses_them_before_any_fit():
     X, y = IRIS
-    search = HyperbandSearchCV(NeverFitted(), {"alpha": [1e-4, 1e-3, 1e-2]}, max_resources=3)
+    space = {"alpha": [1e-4, 1e-3, 1e-2]}
+    search = HyperbandSearchCV(NeverFitted(), space, resource="partial_fit", max_resources=3)
     with pytest.raises(ValueError, match="no place for the fit parameter 'coef_init'"):
         search.fit(X, y, coef_init=COEFFICIENTS)
 
@@ -880,7 +891,8 @@ class Combined(SGDClassifier):
 @pytest.mark.parametrize(
     ("estimator", "searched", "resource", "least", "most"),
     [
-        (SGDClassifier(), ["alpha", "max_iter"], "partial_fit", 1, 81),
+        (SGDClassifier(), ["alpha"], "partial_fit", 1, 81),
+        (SGDClassifier(), ["alpha", "max_iter"], "n_samples", 30, 1000),
         (make_pipeline(StandardScaler(), SGDClassifier()), ["sgdclassifier__alpha"], "partial_fit", 1, 81),
         (SGDClassifier(early_stopping=True), [], "max_iter", 111, 1000),
         (MLPClassifier(solver="lbfgs"), [], "max_iter", 22, 200),

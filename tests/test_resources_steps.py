@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.decomposition import PCA
@@ -18,18 +18,21 @@ from sklearn.ensemble import (
     GradientBoostingClassifier,
     RandomForestClassifier,
 )
-from sklearn.feature_selection import SelectFromModel
-from sklearn.linear_model import Ridge, SGDClassifier, SGDRegressor
+from sklearn.feature_selection import RFE, SelectFromModel
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils.metaestimators import available_if
 
 from resolution import resolve
 from sksearch import HyperbandSearchCV
-from sksearch.resources import Boosting, Fold, PartialFit, Refit, WarmStart
+from sksearch.resources import Boosting, Fold, PartialFit, Refit, WarmStart, grows_classifier
 
 FOREST, EXTRA = RandomForestClassifier(n_estimators=27), ExtraTreesClassifier(n_estimators=27)
 PLACEHOLDER = Pipeline([("scale", StandardScaler()), ("clf", SVC())])
@@ -172,8 +175,100 @@ def test_a_searched_model_within_another_decides_too():
         assert resolve_step("partial_fit", branches=regressors, **arguments).growth == PartialFit(81)
     arguments = {"estimator": OneVsRestClassifier(SVC()), "searched_names": ["estimator"]}
     assert resolve_step("partial_fit", branches=[{"estimator": [SGDClassifier()]}], **arguments).max_resources == 81
-    with pytest.raises(ValueError, match=r"does not suit estimator=SVC\(\), which is searched"):
+    with pytest.raises(ValueError, match=r"has none as it is set; .* \(It is searched: estimator=SVC\.\)"):
         resolve_step("partial_fit", branches=[{"estimator": [SGDClassifier(), SVC()]}], **arguments)
+
+
+STEPS = [
+    [("clf", RandomForestClassifier(n_estimators=9))],
+    [("scale", StandardScaler()), ("clf", RandomForestClassifier(n_estimators=27))],
+]
+
+
+def test_all_steps_may_be_searched_at_once():
+    arguments = {"searched_names": ["steps"]}
+    for passes in (SGDClassifier(), RandomForestClassifier()):
+        estimator, branches = Pipeline([("clf", passes)]), [{"steps": [*STEPS, [("last", SGDClassifier())]]}]
+        arguments = {"estimator": estimator, "searched_names": ["steps"]}
+        assert resolve_step("auto", branches=branches, **arguments).growth.resource == "n_samples"
+        with pytest.raises(ValueError, match=r"RandomForestClassifier has none.*It is searched: steps=list"):
+            resolve_step("partial_fit", branches=branches, **arguments)
+        with pytest.raises(ValueError, match="'clf__n_estimators' is no parameter with steps=list"):
+            resolve_step("clf__n_estimators", branches=branches, max_resources=9, **arguments)
+        with pytest.raises(ValueError, match="which is 9 or 27 with the steps"):
+            resolve_step("clf__n_estimators", branches=[{"steps": STEPS}], **arguments)
+    nested = Pipeline([("scale", StandardScaler()), ("model", Pipeline([("clf", SVC())]))])
+    arguments = {"estimator": nested, "searched_names": ["model__steps"], "max_resources": 9}
+    growth = resolve_step("model__clf__n_estimators", branches=[{"model__steps": STEPS}], **arguments).growth
+    assert growth == WarmStart("model__clf__n_estimators", 9)
+
+
+def test_what_the_search_sets_counts_and_not_what_the_estimator_has():
+    for estimator, branch in [
+        (SGDClassifier(early_stopping=True), {"early_stopping": [False]}),
+        (MLPClassifier(solver="lbfgs"), {"solver": ["adam", "sgd"]}),
+        (MultiOutputClassifier(OneVsRestClassifier(SVC())), {"estimator__estimator": [SGDClassifier()]}),
+        (HandsOn(SVC()), {"model": [SGDClassifier(), SGDClassifier(alpha=1)]}),
+        (Pipeline([("clf", HandsOn(SVC()))]), {"clf__model": [SGDClassifier()]}),
+    ]:
+        arguments = {"estimator": estimator, "searched_names": list(branch), "branches": [branch]}
+        assert resolve_step("partial_fit", **arguments).growth == PartialFit(81)
+        with pytest.raises(ValueError, match="resource='partial_fit'"):
+            resolve_step("partial_fit", estimator=estimator, branches=[{}])
+
+
+class HandsOn(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Makes passes with a model under a name of its own, and hands on whatever it gets."""
+
+    def __init__(self, model=None):
+        self.model = model
+
+    @available_if(lambda self: hasattr(self.model, "partial_fit"))
+    def partial_fit(self, X, y=None, **params):
+        if not hasattr(self, "model_"):
+            self.model_ = clone(self.model)
+        self.model_.partial_fit(X, y, **params)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+
+def test_a_model_that_hands_on_what_it_gets_is_told_the_labels():
+    X, y = load_iris(return_X_y=True)
+    fold = Fold(X, y, {}, (7, 2), np.unique(y))
+    growth = PartialFit(max_resources=9)
+    handed = growth.fit(HandsOn(SGDClassifier(random_state=0)), fold, n_resources=9, trained=0)
+    alone = growth.fit(SGDClassifier(random_state=0), fold, n_resources=9, trained=0)
+    assert np.array_equal(handed.predict(X), alone.predict(X))
+
+
+def test_whether_rows_are_stratified_is_decided_by_the_model_that_is_searched():
+    """RFE is a classifier if the one within is."""
+    for searched, classifies in [(LogisticRegression(), True), (Ridge(), False)]:
+        for placeholder in (LogisticRegression(), Ridge()):
+            branches = [{"estimator": [searched, clone(searched)]}]
+            assert grows_classifier(RFE(placeholder), branches) == classifies
+            assert (
+                grows_classifier(Pipeline([("rfe", RFE(placeholder))]), [{"rfe__estimator": [searched]}]) == classifies
+            )
+
+
+def test_many_searched_models_are_looked_at_once_each():
+    """Every one was set again beside every other."""
+
+    class Counted(SGDClassifier):
+        n_clones = 0
+
+        def __sklearn_clone__(self):
+            type(self).n_clones += 1
+            return super().__sklearn_clone__()
+
+    branches = [{"estimator": [Counted(alpha=10**-n) for n in range(30)]}]
+    arguments = {"estimator": OneVsRestClassifier(SGDClassifier()), "searched_names": ["estimator"]}
+    assert resolve_step("partial_fit", branches=branches, **arguments).growth == PartialFit(81)
+    assert Counted.n_clones <= 5 * 30
 
 
 class Continued(LGBMClassifier):

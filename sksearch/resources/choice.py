@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
@@ -19,14 +19,14 @@ from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, Gaussi
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
-from sksearch.nets import is_net
+from sksearch.nets import is_net, loads_a_file, passed_over
 from sksearch.resources.boosters import Boosting, library_of, rounds_parameter
 from sksearch.resources.laststep import growing_part, names_at_last
 from sksearch.resources.passes import PartialFit, learns_several_targets
 from sksearch.resources.protocol import Growth
 from sksearch.resources.refits import Refit
 from sksearch.resources.samples import Samples, n_different
-from sksearch.resources.steps import Categories, Variant, variants_of
+from sksearch.resources.steps import PASSES_WITHIN, Categories, Variant, last_is_searched, variants_of
 from sksearch.resources.warmstarts import WarmStart, size_parameter
 
 PASSES = 81
@@ -45,10 +45,6 @@ _COUNTS = (
     *(IncrementalPCA, MaxAbsScaler, MinMaxScaler, StandardScaler),
 )
 """They take in sums: another pass over the same rows counts these again, and no more is known than before."""
-
-
-_PASSES_WITHIN = "estimator__partial_fit"
-"""Of the model that grows and, as scikit-learn's meta-estimators name it, the one within: either may be searched."""
 
 
 class Resolved(NamedTuple):
@@ -124,8 +120,8 @@ def resolve_resource(
     """
     prefix, _ = growing_part(estimator)
     if resource == "auto":
-        resource = _choose(estimator, searched_names, n_classes, branches)
-    steps_of = f"{prefix}{_PASSES_WITHIN}" if resource == "partial_fit" else resource
+        resource = _choose(estimator, searched_names, n_classes, fit_params, branches)
+    steps_of = f"{prefix}{PASSES_WITHIN}" if resource == "partial_fit" else resource
     variants = list(variants_of(estimator, steps_of, branches))
     for variant in variants:
         _check_not_searched(resource, *growing_part(variant.estimator), searched_names)
@@ -170,15 +166,15 @@ def _choose(
     estimator: Any,
     searched_names: Collection[str],
     n_classes: int | tuple[int, ...] | None,
+    fit_params: Collection[str],
     branches: Sequence[Categories],
 ) -> str:
     """The resource for "auto"; `partial_fit` of a classifier is told the labels, so they must be known."""
     prefix, model = growing_part(estimator)
-    steps = prefix.split("__")[:-1]
-    if any("__".join(steps[: depth + 1]) in searched_names for depth in range(len(steps))):
-        return "n_samples"  # the last step itself is searched: only rows suit every choice
-    variants = variants_of(estimator, f"{prefix}{_PASSES_WITHIN}", branches)
-    if all(_gains_by_passes(variant, searched_names, n_classes) for variant in variants):
+    if last_is_searched(estimator, searched_names):
+        return "n_samples"  # only rows suit every choice
+    variants = variants_of(estimator, f"{prefix}{PASSES_WITHIN}", branches)
+    if all(_gains_by_passes(variant, searched_names, n_classes, fit_params) for variant in variants):
         return "partial_fit"
     size = size_parameter(model)
     if size is not None and f"{prefix}{size}" not in searched_names and _is_count(model.get_params()[size]):
@@ -190,17 +186,23 @@ def _choose(
 
 
 def _gains_by_passes(
-    variant: Variant, searched_names: Collection[str], n_classes: int | tuple[int, ...] | None
+    variant: Variant,
+    searched_names: Collection[str],
+    n_classes: int | tuple[int, ...] | None,
+    fit_params: Collection[str],
 ) -> bool:
     """Whether passes are possible, with all that the search sets, and each teaches more."""
-    prefix, model = growing_part(variant.estimator)
-    if _refusal(prefix, model, searched_names, variant.branch) is not None:
+    try:
+        _check_passes(variant, searched_names, fit_params)
+    except ValueError:
         return False
+    _, model = growing_part(variant.estimator)
     known = n_classes is not None and (not isinstance(n_classes, tuple) or learns_several_targets(model))
-    if is_classifier(model) and not known:
+    if is_classifier(variant.estimator) and not known:
         return False
     # OneVsOneClassifier compares labels that are words with numbers in partial_fit (seen with scikit-learn 1.9)
-    return not (isinstance(model, OneVsOneClassifier) or _only_counts(model) or _hides_classifier(model))
+    unsuited = isinstance(model, OneVsOneClassifier) or _hides_classifier(model) or _has_net_within(model)
+    return not (unsuited or _only_counts(model))
 
 
 def _only_counts(model: Any) -> bool:
@@ -211,27 +213,35 @@ def _only_counts(model: Any) -> bool:
     return any(_only_counts(part) for part in within if hasattr(part, "partial_fit"))
 
 
+def _has_net_within(model: Any) -> bool:
+    """Whether it makes passes with a net, each of which is as many epochs as the net has set."""
+    within = model.get_params().values() if isinstance(model, BaseEstimator) and not is_net(model) else ()
+    return any(map(is_net, within))
+
+
+def _iterations(model: Any) -> list[str]:
+    """Parameters that passes by `partial_fit` stand in the place of, and that mean nothing beside them."""
+    if is_net(model):
+        return ["max_epochs"]
+    own = type(model).__module__.startswith("sklearn.") and hasattr(model, "partial_fit")
+    return [name for name in ("max_iter", "n_iter") if own and name in model.get_params(deep=False)]
+
+
 def _hides_classifier(model: Any) -> bool:
     """Whether it makes passes with a classifier, and is none: nobody tells that the labels."""
     return isinstance(model, SelectFromModel) and is_classifier(model.estimator)
 
 
-def _refusal(prefix: str, model: Any, searched_names: Collection[str], branch: Categories) -> str | None:
+def _refusal(prefix: str, model: Any, searched_names: Collection[str], searched: Categories) -> str | None:
     """Why not to use `partial_fit`, as an error says it; None where nothing that the search sets speaks against it."""
     refusal = _own_refusal(model)
     if refusal is not None or is_net(model):
         return refusal
-    own = model.get_params()
-    for name, values in branch.items():
-        parameter = name.removeprefix(prefix)
-        if not name.startswith(prefix) or parameter not in own:
-            continue
+    for parameter, values in searched.items():
+        name = f"{prefix}{parameter}"
         for value in values:
-            try:
-                other = clone(model).set_params(**{parameter: clone(value, safe=False)})
-            except Exception:  # noqa: BLE001, S112 - it may go only with other values of other parameters
-                continue
-            if _own_refusal(other) is not None:
+            other = _with(model, {parameter: value})
+            if other is not None and _own_refusal(other) is not None:
                 resource = _other_resource(prefix, model)
                 return (
                     f"resource='partial_fit' does not suit {name}={value!r}, which is searched: "
@@ -241,9 +251,37 @@ def _refusal(prefix: str, model: Any, searched_names: Collection[str], branch: C
     return None
 
 
+def _as_tried(variant: Variant) -> tuple[str, Any, Categories]:
+    """The prefix of what grows, that model as some trial has it, and what else is searched of it, without the prefix.
+
+    The values that the model itself has where others are searched are in no trial.
+    """
+    prefix, model = growing_part(variant.estimator)
+    own = model.get_params() if hasattr(model, "get_params") else {}
+    searched = {
+        name.removeprefix(prefix): values
+        for name, values in variant.branch.items()
+        if name.startswith(prefix) and name.removeprefix(prefix) in own and name not in variant.placed
+    }
+    if searched and _own_refusal(model) is not None:
+        tried = _with(model, {name: next(iter(values)) for name, values in searched.items()})
+        model = model if tried is None or _own_refusal(tried) is not None else tried
+    return prefix, model, searched
+
+
+def _with(model: Any, params: Mapping[str, Any]) -> Any:
+    """A copy of `model` with these parameters; None if they go only with other values of others."""
+    try:
+        return clone(model).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
+    except Exception:  # noqa: BLE001 - whatever the estimator raises
+        return None
+
+
 def _own_refusal(model: Any) -> str | None:
     """The same for a model as it is set."""
     name = type(model).__name__
+    if is_net(model):
+        return _refusal_of_net(model)
     if not hasattr(model, "partial_fit"):
         return (
             f"resource='partial_fit' needs an estimator with partial_fit, {name} has none as it is set; "
@@ -268,11 +306,32 @@ def _own_refusal(model: Any) -> str | None:
     return None
 
 
+def _refusal_of_net(net: Any) -> str | None:
+    name = type(net).__name__
+    if own := passed_over(net):
+        return (
+            f"resource='partial_fit' trains a net of skorch epoch by epoch and would not call {name}.{own}; use "
+            "resource='max_epochs', or 'n_samples'."
+        )
+    if loads_a_file(net):
+        return (
+            "resource='partial_fit' does not suit a Checkpoint with load_best=True, as other trials write to the file "
+            "while a net is paused; use EarlyStopping(load_best=True), or resource='max_epochs'."
+        )
+    return None
+
+
 def _check_passes(variant: Variant, searched_names: Collection[str], fit_params: Collection[str]) -> None:
-    prefix, model = growing_part(variant.estimator)
-    if refusal := _refusal(prefix, model, searched_names, variant.branch):
+    prefix, model, searched = _as_tried(variant)
+    if refusal := _refusal(prefix, model, searched_names, searched):
         own = variant.placed and _own_refusal(model) == refusal
         raise ValueError(f"{refusal} (It is searched: {variant}.)" if own else refusal)
+    for name in _iterations(model):
+        if f"{prefix}{name}" in searched_names:
+            raise ValueError(
+                f"resource='partial_fit' makes passes in place of {prefix}{name}, which is searched too; take it out "
+                f"of the search space, or use resource='n_samples'."
+            )
     names = names_at_last(variant.estimator, fit_params)
     if _hides_classifier(model) and "classes" not in names:
         raise ValueError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import MetaEstimatorMixin, is_classifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils.class_weight import compute_class_weight
@@ -38,10 +39,12 @@ class PartialFit:
 
     def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:
         """Make passes `trained` to `n_resources` - 1."""
-        model, caught = enter(estimator, fold, trained=trained, pause=n_resources < self.max_resources)
+        pause = n_resources < self.max_resources
+        model, caught = enter(estimator, fold, trained=trained, pause=pause)
         if is_net(model):
+            X, y, fit_params, *_ = caught
             passes = range(trained, n_resources)
-            train(model, caught.X, caught.y, epochs=passes, seed=fold.seed, fit_params=caught.fit_params)
+            train(model, X, y, epochs=passes, seed=fold.seed, fit_params=fit_params, pause=pause)
             return estimator
         per_row, others = _split_by_row(caught.fit_params, _n_rows(caught.X))
         X, y, *arrays = indexable(caught.X, caught.y, *per_row.values())
@@ -89,7 +92,7 @@ def _takes_classes(model: Any) -> bool:
             return True
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
             return False
-    return False
+    return bool(is_classifier(model)) and isinstance(model, MetaEstimatorMixin)  # it hands them on to another one
 
 
 def _n_rows(X: Any) -> int:

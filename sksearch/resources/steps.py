@@ -10,6 +10,9 @@ from sklearn.base import clone, is_classifier
 
 from sksearch.resources.laststep import growing_part
 
+PASSES_WITHIN = "estimator__partial_fit"
+"""Of the model that grows and, as scikit-learn's meta-estimators name it, the one within: either may be searched."""
+
 Categories = Mapping[str, Collection[Any]]
 """Values of those parameters of a branch of the search space that have no order."""
 
@@ -31,14 +34,31 @@ class Variant(NamedTuple):
 
 def grows_classifier(estimator: Any, branches: Iterable[Categories]) -> bool:
     """Whether what grows is a classifier, in some trials at least."""
-    of_last = f"{growing_part(estimator)[0]}partial_fit"
+    of_last = f"{growing_part(estimator)[0]}{PASSES_WITHIN}"
     return True in {is_classifier(variant.estimator) for variant in variants_of(estimator, of_last, branches)}
+
+
+def last_is_searched(estimator: Any, names: Collection[str]) -> bool:
+    """Whether one of the searched parameters `names` puts another model in the place of what grows."""
+    prefix, _ = growing_part(estimator)
+    return any(_replaces(name, f"{prefix}partial_fit") for name in names)
+
+
+def _replaces(name: str, parameter: str) -> bool:
+    """Whether the value of `name` is what `parameter` is a parameter of: a step, or all of the steps."""
+    owner = _owner(name)
+    return parameter.startswith(f"{name}__") or (owner != name and parameter.startswith(owner))
+
+
+def _owner(name: str) -> str:
+    """Of all steps of a Pipeline the prefix of its parameters; of anything else its name."""
+    return name.removesuffix("steps") if name == "steps" or name.endswith("__steps") else name
 
 
 def variants_of(estimator: Any, name: str, branches: Iterable[Categories]) -> Iterator[Variant]:
     """With every value of the searched steps that `name` is a parameter of."""
     for branch in branches:
-        steps = sorted((step for step in branch if name.startswith(f"{step}__")), key=len)
+        steps = sorted((step for step in branch if _replaces(step, name)), key=lambda step: len(_owner(step)))
         for values in product(*(branch[step] for step in steps)):
             variant, placed = clone(estimator) if steps else estimator, dict(zip(steps, values, strict=True))
             for step, value in placed.items():
