@@ -30,7 +30,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from joblib.parallel import BatchedCalls
 
 from sksearch.payload import SharedPayload
-from sksearch.processes import end_workers, some_died
+from sksearch.processes import end_workers, ended_by_loky, some_died
 from sksearch.pruning import FoldRule, RuleOf
 from sksearch.schedulers.protocol import Scheduler
 from sksearch.trials import Evaluation, FoldScore, History, Job, Outcome, Scores
@@ -138,7 +138,10 @@ class JobPool:
             if not self.inline:
                 self._open_call()
         except BaseException:
-            self._parallel.__exit__(None, None, None)
+            try:
+                self._parallel.__exit__(None, None, None)
+            finally:
+                self._close_payload()
             raise
         return self
 
@@ -191,20 +194,19 @@ class JobPool:
             try:
                 self._parallel.__exit__(kind, error, trace)
             finally:
-                if self._payload is not None:
-                    self._payload.close()
+                self._close_payload()
+
+    def _close_payload(self) -> None:
+        if self._payload is not None:
+            self._payload.close()
 
     def _abort(self) -> None:
         """End what is under way: kill processes; threads end with the job they are in."""
         backend = self._parallel._backend
-        if isinstance(backend, LokyBackend):
-            # Loky's manager thread dies of a KeyError when it is told to kill before it took over the last unit.
-            deadline = time.monotonic() + 0.5
-            while not backend._workers._work_ids.empty() and time.monotonic() < deadline:
-                time.sleep(0.001)
-        elif isinstance(backend, MultiprocessingBackend):
+        if isinstance(backend, MultiprocessingBackend):
             self._end_workers(backend)
-        backend.abort_everything(ensure_ready=False)
+        with ended_by_loky(backend._workers) if isinstance(backend, LokyBackend) else contextlib.nullcontext():
+            backend.abort_everything(ensure_ready=False)
 
     @property
     def free(self) -> int:

@@ -1,4 +1,4 @@
-"""What joblib's pool of `multiprocessing` does not do: tell of a worker that died, and end for certain.
+"""What joblib's pools of processes do not do: end for certain, and, `multiprocessing`'s, tell of a worker that died.
 
 `multiprocessing.Pool` puts a new worker in the place of one that died, and says nothing of the work that
 went with it: whoever waits for that waits for ever. A worker that is killed with the lock of a queue in its
@@ -8,10 +8,35 @@ hands, or with half a message, leaves `Pool.terminate` waiting for ever.
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from joblib.externals.loky.backend.utils import kill_process_tree
+
 _SECONDS_TO_END = 5.0
+_SECONDS_TO_TAKE_OVER = 0.5
 _CHUNK = 1 << 20
+
+
+@contextmanager
+def ended_by_loky(executor: Any) -> Iterator[None]:
+    """Within the block loky may be told to kill its workers, and after it they are ended.
+
+    Loky's manager thread kills them. It dies of a KeyError if it is told to before it took over the last unit. Where
+    Ctrl-C came before there is such a thread, nobody else would: they would wait for work for five minutes, and this
+    process, at its end, for them.
+    """
+    deadline = time.monotonic() + _SECONDS_TO_TAKE_OVER
+    left = list(executor._processes.values()) if executor._executor_manager_thread is None else []
+    while not left and not executor._work_ids.empty() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    try:
+        yield
+    finally:
+        for process in left:
+            kill_process_tree(process)
 
 
 def some_died(pool: Any, workers: set[Any]) -> bool:
@@ -38,8 +63,9 @@ def end_workers(pool: Any) -> None:
     handler.join()  # first, lest it start others
     for worker in pool._pool:
         worker.terminate()
+    deadline = time.monotonic() + _SECONDS_TO_END
     for worker in pool._pool:
-        worker.join(_SECONDS_TO_END)
+        worker.join(max(0.0, deadline - time.monotonic()))
         if worker.is_alive():  # the signal was caught
             worker.kill()
             worker.join()

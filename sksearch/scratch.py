@@ -24,7 +24,11 @@ def make_folder(where: str | None = None) -> str:
     if where is not None:
         Path(where).mkdir(parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(prefix="sksearch-", dir=where)
-    resource_tracker.register(folder, "folder")
+    try:
+        resource_tracker.register(folder, "folder")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return folder
 
 

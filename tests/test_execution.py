@@ -8,6 +8,8 @@ import math
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -585,3 +587,25 @@ def test_tiny_fits_travel_together_and_the_last_ones_alone(n_jobs: int) -> None:
     assert max(sizes) >= 32
     assert sizes[-1] <= 2
     assert all(after <= 2 * before for before, after in itertools.pairwise(sizes))
+
+
+def test_ctrl_c_while_workers_start_leaves_none_that_the_end_would_wait_for():
+    """Before loky's manager thread is there nobody else ends them; the process would wait for five minutes."""
+    code = """
+from joblib.externals.loky.process_executor import ProcessPoolExecutor
+from sklearn.datasets import load_iris
+from sklearn.svm import SVC
+from sksearch import GridSearchCV
+
+def pressed(self):
+    assert self._processes
+    raise KeyboardInterrupt
+
+ProcessPoolExecutor._start_executor_manager_thread = pressed
+try:
+    GridSearchCV(SVC(), {"C": [1, 2]}, n_jobs=2).fit(*load_iris(return_X_y=True))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    assert run.stdout == "interrupted\n"

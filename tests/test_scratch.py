@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sksearch.execution import reduce_memory_map
+from sksearch import scratch
+from sksearch.execution import JobPool, reduce_memory_map
 from sksearch.payload import SharedPayload
 from sksearch.scratch import make_folder, remove_folder
 from sksearch.spool import Spool
@@ -108,6 +109,39 @@ def test_an_object_that_cannot_be_pickled_leaves_no_folder(tmp_path: Path, monke
     with (tmp_path / "open").open("w") as file, pytest.raises(pickle.PicklingError):
         SharedPayload(lambda: file)
     assert [path.name for path in tmp_path.iterdir()] == ["open"]
+
+
+def _pressed(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_a_folder_is_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    monkeypatch.setattr(scratch.resource_tracker, "register", _pressed)  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        make_folder()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_a_pool_is_opened_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOBLIB_TEMP_FOLDER", str(tmp_path))
+    monkeypatch.setattr(JobPool, "_some_died", _pressed)
+    with pytest.raises(KeyboardInterrupt), JobPool(print, n_jobs=2):  # type: ignore[arg-type]
+        pass
+    assert list(tmp_path.glob("sksearch-*")) == []
+
+
+def test_what_a_worker_spares_the_collector_is_given_back_when_it_ends() -> None:
+    """nanobind prints what is left of its modules' classes then, some fifty lines of torch's."""
+    code = """
+import atexit, gc
+atexit.register(lambda: print(gc.get_freeze_count()))  # the first that is registered is called last
+from sksearch.payload import _spare_the_collector
+_spare_the_collector()
+assert gc.get_freeze_count()
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "0\n"
 
 
 def test_a_folder_that_is_missing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
