@@ -45,7 +45,7 @@ ALLOWED = {
     "trials": set(),
     "folds": {"numpy"},
     "nets": {"numpy"},
-    "processes": set(),
+    "processes": {"joblib"},
     "pruning": set(),
     "underway": set(),
     "samplers": DEPENDENCIES - {"joblib"},
@@ -58,7 +58,7 @@ ALLOWED = {
 }
 PRIVATE_SKLEARN = {"_sklearn"}
 JOBLIB_INTERNALS = {"execution"}
-JOBLIB_EXTERNALS = {"execution", "payload", "scratch", "spool"}  # its vendored cloudpickle and loky
+JOBLIB_EXTERNALS = {"execution", "payload", "processes", "scratch", "spool"}  # its vendored cloudpickle and loky
 
 TOP_LEVEL = {
     *(".ci", ".gitignore"),
