@@ -16,7 +16,6 @@ from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
     _fit_and_score,
-    _insert_error_scores,
     _score,
     _warn_or_raise_about_fit_failures,
 )
@@ -41,13 +40,14 @@ __all__ = [
     "fit_and_score",
     "fit_context",
     "fit_of",
-    "insert_error_scores",
     "raise_or_warn_about_failures",
     "routing_enabled",
     "safe_indexing",
     "safe_split",
     "score",
     "scorers_by_name",
+    "take_callbacks",
+    "without_callbacks",
 ]
 
 HAS_CALLBACKS = parse_version(parse_version(sklearn.__version__).base_version) >= parse_version("1.9")
@@ -55,7 +55,6 @@ HAS_CALLBACKS = parse_version(parse_version(sklearn.__version__).base_version) >
 check_method_params = _check_method_params
 fit_and_score = _fit_and_score
 fit_context = _fit_context
-insert_error_scores = _insert_error_scores
 raise_or_warn_about_failures = _warn_or_raise_about_fit_failures
 routing_enabled = _routing_enabled
 safe_indexing = _safe_indexing
@@ -194,6 +193,35 @@ def fit_task(
             yield
     finally:
         context.call_on_fit_task_end(estimator=search, **data)
+
+
+@contextmanager
+def without_callbacks(estimator: Any) -> Iterator[None]:
+    """Within the block the estimator and what is nested in it have no callbacks: a pickle would have copies of them."""
+    parts = [(part, part.__dict__.pop("_skl_callbacks")) for part, _ in _with_callbacks(estimator).values()]
+    try:
+        yield
+    finally:
+        for part, callbacks in parts:
+            part._skl_callbacks = callbacks
+
+
+def take_callbacks(estimator: Any, other: Any) -> None:
+    """Have `estimator`, and what is nested in it, report to the callbacks that `other` has there."""
+    parts = _parts(estimator)
+    for name, (_, callbacks) in _with_callbacks(other).items():
+        if name in parts:
+            parts[name]._skl_callbacks = callbacks
+
+
+def _with_callbacks(estimator: Any) -> dict[str, tuple[Any, list[Any]]]:
+    """By name as `set_params` knows it, "" for the estimator itself: what has callbacks, and which."""
+    found = {name: (part, getattr(part, "_skl_callbacks", None)) for name, part in _parts(estimator).items()}
+    return {name: (part, callbacks) for name, (part, callbacks) in found.items() if callbacks}
+
+
+def _parts(estimator: Any) -> dict[str, Any]:
+    return {"": estimator, **(estimator.get_params() if hasattr(estimator, "get_params") else {})}
 
 
 def _callback_listens(*values: Any) -> bool:

@@ -13,6 +13,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -28,6 +29,8 @@ from sksearch._sklearn import (
     safe_split,
     score,
     scorers_by_name,
+    take_callbacks,
+    without_callbacks,
 )
 from sksearch.resources import Fold, Growth
 from sksearch.trials import FailedScore, Job, Params, Scores
@@ -181,7 +184,9 @@ class Evaluator:
         fit_params = check_method_params(self.X, params=self.fit_params, indices=rows)
         model, trained = growing.resume(task)
         if model is None or trained >= task.n_resources:  # kept by a run of this job that was lost or is left over
-            model, trained = clone(self.estimator).set_params(**clone(task.params, safe=False)), 0
+            model, trained = self._unfitted(task), 0
+        elif task.context is not None:
+            take_callbacks(model, self._unfitted(task))
         X_train, y_train = safe_split(model, self.X, self.y, rows)
         X_test, y_test = safe_split(model, self.X, self.y, test, rows)
         result: dict[str, Any] = {"error": None, "n_test_samples": len(test), "score_time": 0.0}
@@ -200,9 +205,13 @@ class Evaluator:
             result["score_time"] = time.time() - start - result["fit_time"]
             if self.return_train_score:
                 result["train_scores"] = self._score(model, X_train, y_train, rows)
-            growing.pause(task, model)
+            with nullcontext() if task.context is None else without_callbacks(model):
+                growing.pause(task, model)
         self._report(task, result)
         return result
+
+    def _unfitted(self, task: Task) -> Any:
+        return clone(self.estimator).set_params(**clone(task.params, safe=False))
 
     def _score(self, model: Any, X: Any, y: Any, rows: NDArray[np.intp]) -> Scores:
         params = check_method_params(self.X, params=self.score_params, indices=rows)
