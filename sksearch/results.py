@@ -141,6 +141,18 @@ def _record(fold: FoldScore) -> dict[str, Any]:
     return record
 
 
+def name_errors(records: Sequence[dict[str, Any]], error_score: float | str) -> None:
+    """Where a callable `scoring` gives scores by name: `error_score` by these names for what failed, changed in place.
+
+    As scikit-learn does it for fits, but also where the callable itself has raised.
+    """
+    for part in ("test_scores", "train_scores"):
+        names = next((record[part] for record in records if isinstance(record.get(part), Mapping)), ())
+        for record in records if names else ():
+            if not isinstance(record.get(part), Mapping):
+                record[part] = dict.fromkeys(names, error_score)
+
+
 def trial_columns(outcomes: Sequence[Outcome]) -> dict[str, list[Any]]:
     """The columns beyond scikit-learn's that adaptive searches show for each row."""
     return {

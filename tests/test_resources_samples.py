@@ -39,6 +39,14 @@ def resolve_rows(**arguments):
     return resolve(**{"estimator": SVC(), "resource": "n_samples", "n_rows": 100, "n_splits": 3, **arguments})
 
 
+def test_groups_need_no_order():
+    train, y, numbers = np.arange(90), np.repeat([0, 1, 2], 30), np.tile([0, 1, 2], 30)
+    named = np.array([None, "a", 3], dtype=object)[numbers]
+    growth = resolve_rows(n_rows=90).growth
+    for rows, expected in zip(samples(growth, train, y, named), samples(growth, train, y, numbers), strict=True):
+        assert np.array_equal(rows, expected)
+
+
 # --- properties -------------------------------------------------------------------------------------------
 
 

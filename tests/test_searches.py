@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import pydoc
@@ -32,7 +33,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
-from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import accuracy_score, make_scorer
@@ -482,6 +483,29 @@ def test_a_scorer_that_raises_makes_a_failed_trial_even_if_error_score_is_the_la
     np.testing.assert_array_equal(results["mean_test_score"] == 5.0, results["param_a"].data < 0.5)
     assert search.best_params_["a"] >= 0.5
     assert (results["status"] == "failed").any()
+
+
+def _scores_by_name(estimator: Any, X: Any, y: Any) -> dict[str, float]:
+    return {"one": estimator.score(X, y), "two": 0.0}
+
+
+@pytest.mark.filterwarnings("ignore:Scoring failed", "ignore:One or more of the .* scores are non-finite")
+@pytest.mark.parametrize("error_score", [math.nan, -9.0])
+def test_a_callable_of_several_scores_that_raises_for_some_candidates_costs_these_alone(error_score: float) -> None:
+    """scikit-learn's own search ends with an error after all fits, and has none of them."""
+    search = GridSearchCV(
+        HalfScored(),
+        {"a": [0.2, 0.6, 0.8]},
+        scoring=_scores_by_name,
+        refit="one",
+        cv=2,
+        error_score=error_score,
+        return_train_score=True,
+    ).fit(X, Y)
+    for part in ("mean_test", "mean_train"):
+        np.testing.assert_array_equal(search.cv_results_[f"{part}_one"], [error_score, -1.6, -1.8])
+        np.testing.assert_array_equal(search.cv_results_[f"{part}_two"], [error_score, 0.0, 0.0])
+    assert search.best_params_ == {"a": 0.6}
 
 
 # --- Ctrl-C ----------------------------------------------------------------------------------------
@@ -1247,6 +1271,30 @@ def test_callbacks_see_the_tree_of_scikit_learns_grid_search(kind: str, n_jobs: 
         theirs = Recorder()
         sk.GridSearchCV(SVC(), {"C": [0.1, 1.0, 10.0]}, cv=2).set_callbacks(theirs).fit(X, Y)
         assert Counter(theirs.paths) == seen
+
+
+@pytest.mark.parametrize("nested", [False, True] if HAS_CALLBACKS else [])
+@pytest.mark.parametrize("schedule", ["async", "hyperband"])
+def test_callbacks_of_the_estimator_hear_of_every_fit_of_a_model_that_pauses(schedule: str, nested: bool) -> None:
+    """A paused model was read back with copies of them."""
+    recorder = Recorder()
+    model = LogisticRegression(max_iter=9).set_callbacks(recorder)
+    search = HyperbandSearchCV(
+        Pipeline([("scale", StandardScaler()), ("model", model)]) if nested else model,
+        {"model__C" if nested else "C": [0.1, 1.0, 10.0]},
+        resource="model__max_iter" if nested else "max_iter",
+        schedule=schedule,
+        min_resources=1,
+        cv=2,
+        refit=False,
+        prune_folds=False,
+    )
+    recorder.setup = lambda **_: None  # type: ignore[method-assign]  # each fit is a root of its own in a Pipeline
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        search.fit(X, Y)
+    assert sum(path[-1] == "fit" for path in recorder.paths) == sum(row["n_splits_done"] for row in search.history_)
+    assert len({row["rung"] for row in search.history_}) == 3
 
 
 @pytest.mark.parametrize("kind", ALL if HAS_CALLBACKS else [])

@@ -24,14 +24,13 @@ from sksearch._sklearn import (
     SearchTasks,
     check_method_params,
     fit_context,
-    insert_error_scores,
     raise_or_warn_about_failures,
     scorers_by_name,
 )
 from sksearch.evaluate import Evaluator, Growing, Split, Task
 from sksearch.execution import AfterEach, Delivery, Desk, JobPool, Stop, run_search
 from sksearch.pruning import RuleOf
-from sksearch.results import as_records, blank_unseen, last_outcomes, padded_records, scikit_learn_records
+from sksearch.results import as_records, blank_unseen, last_outcomes, name_errors, padded_records, scikit_learn_records
 from sksearch.schedulers.protocol import Scheduler
 from sksearch.selection import OneStandardError, posterior_mean
 from sksearch.trials import FailedScore, History, Job, Outcome, Scores
@@ -295,7 +294,7 @@ class SearchCV(BaseSearchCV):
         outcomes = last_outcomes(history)
         records = padded_records(outcomes, problem.n_splits)
         if callable(self.scoring):
-            insert_error_scores(records, self.error_score)
+            name_errors(records, self.error_score)
         results = self._format_results(
             [outcome.evaluation.trial.params for outcome in outcomes],
             problem.n_splits,

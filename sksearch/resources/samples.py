@@ -67,7 +67,15 @@ def _codes(y: Any, train: Rows | slice) -> Rows:
     dense = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
     labels = dense[train]
     labels = labels.reshape(len(labels), -1)
-    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in labels.T])
+    return np.column_stack([_numbered(column) for column in labels.T])
+
+
+def _numbered(labels: NDArray[Any]) -> Rows:
+    try:
+        return np.unique(labels, return_inverse=True)[1]
+    except TypeError:  # of several types, as None and words, which have no order
+        numbers: dict[Any, int] = {}
+        return np.array([numbers.setdefault(label, len(numbers)) for label in labels.tolist()])
 
 
 def _quantiles(codes: Rows) -> NDArray[np.float64]:

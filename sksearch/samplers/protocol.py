@@ -18,6 +18,10 @@ class Sampler(Protocol):
     each other::
 
         suggest -> A;  history.asked(A);  suggest -> B, knowing that A is being evaluated
+
+    Outcomes that a search does not take at their word are left out of what it is given: those of small amounts of
+    resource, while early scores mislead, and in brackets that begin with more. The next history may have fewer outcomes
+    than the last one.
     """
 
     def suggest(self, history: History, rng: np.random.Generator) -> Params | None:
