@@ -193,7 +193,8 @@ class Evaluator:
         start = time.time()
         try:
             with fit_task(task.context, self.caller, model, X_train, y_train, fit_params):
-                fold = Fold(X_train, y_train, fit_params, seed, growing.classes)
+                whole = tuple(value for name, value in fit_params.items() if value is self.fit_params[name])
+                fold = Fold(X_train, y_train, fit_params, seed, growing.classes, whole)
                 model = growing.growth.fit(model, fold, n_resources=task.n_resources, trained=trained)
         except Exception:
             if self.error_score == "raise":

@@ -49,7 +49,7 @@ from sklearn.linear_model import (
 )
 from sklearn.metrics import check_scoring
 from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import ComplementNB, GaussianNB, MultinomialNB
@@ -510,6 +510,38 @@ def test_a_search_refuses_them_before_any_fit():
     search = HyperbandSearchCV(NeverFitted(), space, resource="partial_fit", max_resources=3)
     with pytest.raises(ValueError, match="no place for the fit parameter 'coef_init'"):
         search.fit(X, y, coef_init=COEFFICIENTS)
+
+
+class Weighs(SGDClassifier):
+    """Takes a weight for each column of X."""
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None, scale=None):
+        self.scale_ = scale
+        return super().partial_fit(X * scale, y, classes=classes, sample_weight=sample_weight)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_has_no_entry_per_row_keeps_its_order_even_if_it_is_as_long_as_a_fold(nested):
+    X = np.random.default_rng(0).normal(size=(15, 10))
+    scale, model = np.arange(10.0), Weighs(random_state=0)
+    seen = []
+
+    def score(estimator, X, y):
+        seen.append((estimator[-1] if nested else estimator).scale_)
+        return 0.0
+
+    search = HyperbandSearchCV(
+        make_pipeline(StandardScaler(), model) if nested else model,
+        {"weighs__alpha" if nested else "alpha": [1e-4, 1e-3]},
+        resource="partial_fit",
+        max_resources=3,
+        cv=KFold(3),
+        scoring=score,
+        refit=False,
+    )
+    search.fit(X, np.arange(15) % 2, **{"weighs__scale" if nested else "scale": scale})
+    assert len(seen) >= 6
+    assert all(np.array_equal(order, scale) for order in seen)
 
 
 class NeverFitted(SGDClassifier):

@@ -46,7 +46,7 @@ class PartialFit:
             passes = range(trained, n_resources)
             train(model, X, y, epochs=passes, seed=fold.seed, fit_params=fit_params, pause=pause)
             return estimator
-        per_row, others = _split_by_row(caught.fit_params, _n_rows(caught.X))
+        per_row, others = _split_by_row(caught)
         X, y, *arrays = indexable(caught.X, caught.y, *per_row.values())
         per_row = dict(zip(per_row, arrays, strict=True))
         labels_first = _labels_first(model, fold.classes)
@@ -99,18 +99,20 @@ def _n_rows(X: Any) -> int:
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
 
-def _split_by_row(fit_params: Mapping[str, Any], n_rows: int) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split_by_row(fold: Fold) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fit parameters with one entry per row, and the others."""
+    n_rows = _n_rows(fold.X)
     per_row = {
         name: value
-        for name, value in fit_params.items()
+        for name, value in fold.fit_params.items()
         if not isinstance(value, (str, bytes, Mapping))
+        and not any(value is other for other in fold.whole)
         and name != "classes"
         and (hasattr(value, "shape") or hasattr(value, "__len__"))
         and np.ndim(value) > 0
         and _n_rows(value) == n_rows
     }
-    return per_row, {name: value for name, value in fit_params.items() if name not in per_row}
+    return per_row, {name: value for name, value in fold.fit_params.items() if name not in per_row}
 
 
 def _shuffled(X: Any, y: Any, per_row: Mapping[str, Any], rng: np.random.Generator) -> tuple[Any, Any, dict[str, Any]]:

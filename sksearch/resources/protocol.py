@@ -24,6 +24,8 @@ class Fold(NamedTuple):
     """Seeds every draw; the same for all rungs of a trial and fold."""
     classes: Any = None
     """All labels, for a classifier that grows by `partial_fit`; of several targets a tuple, one array for each."""
+    whole: tuple[Any, ...] = ()
+    """Those of `fit_params` that have no entry per row, even if they happen to be as long as the fold."""
 
 
 @runtime_checkable
