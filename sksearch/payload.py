@@ -14,6 +14,7 @@ import mmap
 import os
 import pickle
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,16 @@ class PayloadHandle:
 
     def __call__(self, *args: Any) -> Any:
         """Call the object, after loading it if this process has not yet."""
-        if self.folder not in _loaded and os.getpid() != self.owner:
+        elsewhere = os.getpid() != self.owner
+        if self.folder not in _loaded and elsewhere:
             _spare_the_collector()
-        return _load(self.folder)(*args)
+        target = _load(self.folder)
+        try:
+            return target(*args)
+        except Exception as error:
+            if elsewhere and not _travels(error):  # the worker would die of it, or whoever receives it
+                raise RuntimeError(f"raised where it cannot be sent from:\n{traceback.format_exc()}") from None
+            raise
 
 
 class SharedPayload:
@@ -126,6 +134,15 @@ def _dump(target: Any, folder: Path, mapped_bytes: int | None, access: int | Non
             file.write(buffer.raw())
             spans.append((start, file.tell()))
     (folder / "spans").write_bytes(pickle.dumps((access, spans)))
+
+
+def _travels(error: Exception) -> bool:
+    """Whether an exception comes back from a pickle; not if its `__init__` takes other arguments than it hands on."""
+    try:
+        pickle.loads(cloudpickle.dumps(error))  # noqa: S301 - pickled here
+    except Exception:  # noqa: BLE001 - whatever its own pickling raises
+        return False
+    return True
 
 
 def _spare_the_collector() -> None:

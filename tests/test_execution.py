@@ -325,17 +325,44 @@ class Unreadable(Exception):  # noqa: N818 - what its pickle is made of does not
         super().__init__(f"{one} {two}")
 
 
-def raise_unreadable(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+def give_unreadable(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     if jobs[0].evaluation.trial.number == 1:
-        raise Unreadable(1, 2)
+        return [{**measure(jobs)[0], "error": Unreadable(1, 2)}]
     return measure(jobs)
+
+
+def raise_unreadable(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    raise Unreadable(1, 2)
+
+
+class Unwritable(Exception):  # noqa: N818 - what it holds cannot be pickled
+    def __init__(self) -> None:
+        super().__init__("3 4")
+        self.lock = threading.Lock()
+
+
+def raise_unwritable(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    raise Unwritable
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("backend", ["loky", "multiprocessing"])
+@pytest.mark.parametrize(
+    ("run", "told"), [(raise_unreadable, "Unreadable: 1 2"), (raise_unwritable, "Unwritable: 3 4")]
+)
+def test_an_exception_that_cannot_be_sent_is_told_by_its_traceback(backend: str, run: Any, told: str) -> None:
+    """The worker dies of it, or whoever receives it, and nobody knows what it was."""
+    with joblib.parallel_config(backend=backend), JobPool(run, n_jobs=2) as pool:
+        pool.submit([Job(Evaluation(Trial(0, {})), 0)])
+        with pytest.raises(RuntimeError, match=told):
+            pool.next_done()
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_an_exception_that_cannot_be_unpickled_ends_nothing_but_its_fit() -> None:
+def test_a_result_that_cannot_be_unpickled_ends_nothing_but_its_fit() -> None:
     """multiprocessing's thread that receives results dies of it."""
-    with joblib.parallel_config(backend="multiprocessing"), JobPool(raise_unreadable, n_jobs=2) as pool:
+    with joblib.parallel_config(backend="multiprocessing"), JobPool(give_unreadable, n_jobs=2) as pool:
         for number in range(4):
             pool.submit([Job(Evaluation(Trial(number, {})), 0)])
         scores = []
