@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copyreg
+import operator
+import random
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
 from typing import Any, TypeAlias
 
@@ -16,10 +18,10 @@ import numpy as np
 Weights: TypeAlias = Mapping[str, Mapping[str, Any]]
 """The `state_dict` of each module of a net, by its attribute."""
 
-_BEFORE_THE_END = "_before_the_end"
+_BEFORE_THE_END = "_before_the_end_"
 """Attribute of a paused net: weights that a callback replaced at the end of its training so far."""
-_ENDED_ITSELF = "_ended_itself"
-"""Attribute of a net whose training a callback has ended. (Both are no parameters, so clone leaves them behind.)"""
+_ENDED_ITSELF = "_ended_itself_"
+"""Attribute of a net whose training a callback has ended. (Only the last underscore says that it is no parameter.)"""
 
 _generator = threading.RLock()
 """Held while torch's global generators are ours: they are one for all threads."""
@@ -31,11 +33,11 @@ def is_net(model: Any) -> bool:
     >>> is_net(object())
     False
     """
-    return _is_a(model, "skorch.net", "NeuralNet")
+    return _derives(type(model), "skorch.net", "NeuralNet")
 
 
-def _is_a(obj: Any, module: str, name: str) -> bool:
-    return any((cls.__module__, cls.__name__) == (module, name) for cls in type(obj).__mro__)
+def _derives(kind: type, module: str, name: str) -> bool:
+    return any((cls.__module__, cls.__name__) == (module, name) for cls in kind.__mro__)
 
 
 # --- training -----------------------------------------------------------------------------------------------------
@@ -67,11 +69,13 @@ def train(
                     if interrupted():
                         raise
                     net.__dict__[_ENDED_ITSELF] = True
-    before = deepcopy(_weights(net)) if pause else {}
+    before = _copied(_weights(net)) if pause and _may_replace_weights(net) else {}
     net.notify("on_train_end", X=X, y=y)
     after = _weights(net)
     if replaced := {name: weights for name, weights in before.items() if not _equal(weights, after[name])}:
         net.__dict__[_BEFORE_THE_END] = replaced
+    if not pause:
+        net.__dict__.pop(_ENDED_ITSELF, None)
 
 
 def passed_over(net: Any) -> str | None:
@@ -89,20 +93,49 @@ def passed_over(net: Any) -> str | None:
 
 def loads_a_file(net: Any) -> bool:
     """Whether a callback ends a training with the weights of a file, which other trainings write to meanwhile."""
-    named = [one[1] if isinstance(one, tuple) else one for one in getattr(net, "callbacks", None) or ()]
-    return any(_is_a(one, "skorch.callbacks.training", "Checkpoint") and one.load_best for one in named)
+    given = getattr(net, "callbacks", None)
+    for one in given if isinstance(given, (list, tuple)) else ():
+        name, callback = one if isinstance(one, tuple) else (None, one)
+        kind = callback if isinstance(callback, type) else type(callback)
+        if _derives(kind, "skorch.callbacks.training", "Checkpoint"):
+            parameter = f"callbacks__{name or kind.__name__}__load_best"
+            own = not isinstance(callback, type) and callback.load_best
+            if vars(net).get(parameter, own):
+                return True
+    return False
 
 
 @contextmanager
-def governed(model: Any, seed: tuple[int, ...]) -> Iterator[None]:
-    """Within the block `fit` of a net draws from `seed`, and does not take the user's Ctrl-C for an end of training."""
-    if not is_net(model):
+def governed(estimator: Any, last: Any, seed: tuple[int, ...]) -> Iterator[None]:
+    """Within the block nets draw from `seed`, and their `fit` does not take the user's Ctrl-C for an end of training.
+
+    Those of the estimator, or in it; what `last` of its steps holds out comes from `seed`, too.
+    """
+    if "skorch" not in sys.modules or not has_net(estimator):
         yield
         return
-    with seeded(seed), _one_split(model, seed), _interrupts() as interrupted:
+    split = _one_split(last, seed) if is_net(last) else nullcontext()
+    with seeded(seed), split, _interrupts() as interrupted:
         yield
         if interrupted():
             raise KeyboardInterrupt
+
+
+def has_net(estimator: Any) -> bool:
+    """Whether it is a net, or has one among its parameters or theirs.
+
+    >>> has_net(object())
+    False
+    """
+    if is_net(estimator):
+        return True
+    return hasattr(estimator, "get_params") and any(map(is_net, estimator.get_params().values()))
+
+
+def _may_replace_weights(net: Any) -> bool:
+    """Whether a callback does anything when a training ends."""
+    usual = sys.modules["skorch.callbacks"].Callback.on_train_end
+    return any(type(callback).on_train_end is not usual for _, callback in net.callbacks_)
 
 
 def _weights(net: Any) -> Weights:
@@ -110,13 +143,22 @@ def _weights(net: Any) -> Weights:
     return {name: getattr(net, name).state_dict() for name in names}
 
 
+def _copied(weights: Weights) -> Weights:
+    return {
+        module: {name: value.detach().clone() if _is_tensor(value) else deepcopy(value) for name, value in own.items()}
+        for module, own in weights.items()
+    }
+
+
 def _equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two nets have the same weights; in doubt, not."""
-    torch = sys.modules["torch"]
-    tensors = (
-        isinstance(value, torch.Tensor) and isinstance(other.get(name), torch.Tensor) for name, value in one.items()
-    )
-    return all(tensors) and all(torch.equal(value, other[name]) for name, value in one.items())
+    if not all(_is_tensor(value) and _is_tensor(other.get(name)) for name, value in one.items()):
+        return False
+    return all(sys.modules["torch"].equal(value.to_dense(), other[name].to_dense()) for name, value in one.items())
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, sys.modules["torch"].Tensor)
 
 
 @contextmanager
@@ -140,14 +182,18 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
     def note(number: int, frame: Any) -> None:
         nonlocal came
-        came = True
-        usual(number, frame)
+        try:
+            usual(number, frame)
+        except KeyboardInterrupt:  # not all handlers raise it
+            came = True
+            raise
 
     signal.signal(signal.SIGINT, note)
     try:
         yield lambda: came
     finally:
-        signal.signal(signal.SIGINT, usual)
+        if signal.getsignal(signal.SIGINT) is note:
+            signal.signal(signal.SIGINT, usual)
 
 
 # --- the rows that a net holds out ----------------------------------------------------------------------------------
@@ -171,18 +217,25 @@ def _one_split(net: Any, seed: tuple[int, ...]) -> Iterator[None]:
 
 
 class _OneSplit:
-    """Stands for a `train_split`, whose first answer it keeps; copied or pickled it is the one that it stands for."""
+    """Stands for a `train_split`, and answers the same question as before; copied or pickled it is what it stands for.
+
+    Every question is put to a copy, as generators of its own would go on with each.
+    """
 
     def __init__(self, split: Any, seed: tuple[int, ...]) -> None:
         self._split = split
         self._seed = seed
+        self._asked: tuple[Any, ...] = ()
         self._parts: Any = None
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._parts is None:
-            split = deepcopy(self._split) if _is_a(self._split, "skorch.dataset", "ValidSplit") else self._split
-            with seeded(self._seed), _numpy_seeded(self._seed):  # a RandomState would go on with every answer
-                self._parts = split(*args, **kwargs)
+    def __call__(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        # skorch makes a dataset of the same X for each epoch
+        asked = (getattr(dataset, "X", dataset), len(dataset), *args, *kwargs.values())
+        same = len(asked) == len(self._asked) and all(map(operator.is_, asked, self._asked))
+        if not same:
+            with seeded(self._seed), _globally_seeded(self._seed):
+                self._parts = _fresh(self._split)(dataset, *args, **kwargs)
+            self._asked = asked
         return self._parts
 
     def __getattr__(self, name: str) -> Any:
@@ -192,38 +245,74 @@ class _OneSplit:
         return copy, (self._split,)
 
 
+def _fresh(split: Any) -> Any:
+    """A copy, unless it is of no use (skorch's `predefined_split` has data in it) or cannot be had."""
+    if getattr(getattr(split, "func", None), "__module__", None) == "skorch.helper":
+        return split
+    try:
+        return deepcopy(split)
+    except Exception:  # noqa: BLE001 - whatever the copying of its parts raises
+        return split
+
+
 @contextmanager
-def _numpy_seeded(seed: tuple[int, ...]) -> Iterator[None]:
-    """Within the block NumPy's global generator draws from `seed`; after it, as if the block had not been."""
-    before = np.random.get_state()  # noqa: NPY002 - what splitters without a random_state draw from
-    np.random.seed(np.random.SeedSequence(seed).generate_state(4))  # noqa: NPY002
+def _globally_seeded(seed: tuple[int, ...]) -> Iterator[None]:
+    """Within the block the global generators of NumPy and Python draw from `seed`; after it, as if it had not been."""
+    numpys, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002 - of splitters without a random_state
+    entropy = np.random.SeedSequence(seed).generate_state(4)
+    np.random.seed(entropy)  # noqa: NPY002
+    random.seed(entropy.tobytes())
     try:
         yield
     finally:
-        np.random.set_state(before)  # noqa: NPY002
+        np.random.set_state(numpys)  # noqa: NPY002
+        random.setstate(pythons)
 
 
 # --- pickling -----------------------------------------------------------------------------------------------------
 
 
-def has_pieces(obj: Any) -> bool:
-    """Whether `reduce_net` is to pickle it: a net, or a callback that would leave the best weights so far behind."""
-    return is_net(obj) or _is_a(obj, "skorch.callbacks.training", "EarlyStopping")
+_Reduced: TypeAlias = tuple[Any, ...] | None
 
 
-def reduce_net(net: Any) -> tuple[Any, ...]:
-    """The pieces of a net, for the pickler that asks, or of such a callback, in place of skorch's own `__getstate__`.
+def reduced(obj: Any) -> _Reduced:
+    """For the pickler that asks, the pieces of what leaves some behind by itself; None for the usual.
 
-    That of a net calls the standard pickle inside, which refuses modules whose class is of a notebook's `__main__`.
+    The `__getstate__` of a net calls the standard pickle inside, which refuses modules whose class is of a notebook's
+    `__main__`; that of early stopping drops the best weights so far; that of an optimizer drops all that is its own.
     """
-    restore: Callable[[Any, dict[str, Any]], None] = _restore
-    return copyreg.__newobj__, (type(net),), vars(net), None, None, restore  # type: ignore[attr-defined]  # undocumented
+    kind = type(obj)
+    stops = _pickles_as(kind, "skorch.callbacks.training", "EarlyStopping") and not hasattr(kind, "__setstate__")
+    if is_net(obj) or stops:
+        return _pieces(obj, vars(obj), _restore)
+    if _pickles_as(kind, "torch.optim.optimizer", "Optimizer"):
+        torch = sys.modules["torch"]
+        usual = {*vars(torch.optim.SGD([torch.zeros(1)], lr=1.0)), *_WRAPPED_BY_SCHEDULES}
+        own = {name: value for name, value in vars(obj).items() if name not in usual}
+        return _pieces(obj, (obj.__getstate__(), own), _restore_optimizer)
+    return None
 
 
-def _restore(net: Any, pieces: dict[str, Any]) -> None:
-    net.__dict__.update(pieces)
-    for name in pieces.get("_optimizers", ()):
-        optimizer: Any = pieces.get(f"{name}_")
-        if _is_a(optimizer, "torch.optim.lbfgs", "LBFGS"):  # torch's own pickle leaves these out
-            optimizer._params = optimizer.param_groups[0]["params"]  # noqa: SLF001
-            optimizer._numel_cache = None  # noqa: SLF001
+_WRAPPED_BY_SCHEDULES = ("step", "_opt_called")
+"""Attributes that a schedule of torch gives to its optimizer, and again when it is read back."""
+
+
+def _pickles_as(kind: type, module: str, name: str) -> bool:
+    """Whether it is that class, or one that leaves to it what is pickled."""
+    named = next((cls for cls in kind.__mro__ if (cls.__module__, cls.__name__) == (module, name)), None)
+    methods = ("__getstate__", "__reduce__", "__reduce_ex__")
+    return named is not None and all(getattr(kind, m, None) is getattr(named, m, None) for m in methods)
+
+
+def _pieces(obj: Any, state: Any, restore: Callable[[Any, Any], None]) -> _Reduced:
+    return copyreg.__newobj__, (type(obj),), state, None, None, restore  # type: ignore[attr-defined]  # undocumented
+
+
+def _restore(obj: Any, pieces: dict[str, Any]) -> None:
+    obj.__dict__.update(pieces)
+
+
+def _restore_optimizer(optimizer: Any, pieces: tuple[Any, dict[str, Any]]) -> None:
+    state, own = pieces
+    optimizer.__setstate__(state)
+    optimizer.__dict__.update(own)

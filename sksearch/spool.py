@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from sksearch.nets import has_pieces, reduce_net
+from sksearch.nets import reduced
 from sksearch.scratch import make_folder, remove_folder
 
 try:  # a requirement of joblib since 1.6
@@ -33,7 +33,7 @@ class _ByName(pickle.Pickler):
     """Classes and functions go by name, so a model comes back with the very ones that it had."""
 
     def reducer_override(self, obj: Any) -> Any:
-        return reduce_net(obj) if has_pieces(obj) else NotImplemented
+        return reduced(obj) or NotImplemented
 
 
 class _ByValue(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpickle is untyped
@@ -44,7 +44,7 @@ class _ByValue(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpickle i
     """
 
     def reducer_override(self, obj: Any) -> Any:
-        return reduce_net(obj) if has_pieces(obj) else super().reducer_override(obj)
+        return reduced(obj) or super().reducer_override(obj)
 
 
 def _dump(obj: Any, file: IO[bytes]) -> None:

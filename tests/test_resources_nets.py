@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
+import random
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.ensemble import BaggingClassifier
 from sklearn.model_selection import KFold
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline
 
 from resolution import resolve
 from sksearch import HyperbandSearchCV
-from sksearch.nets import seeded
+from sksearch.nets import _BEFORE_THE_END, _ENDED_ITSELF, seeded
 from sksearch.resources import Fold, PartialFit, Refit, Samples
 from sksearch.spool import Spool
 
@@ -46,6 +52,17 @@ class Net(torch.nn.Module):
 
     def forward(self, X):
         return torch.softmax(self.layers(X), -1)
+
+
+class SparseNet(Net):
+    """As nets on graphs: a part of its state is sparse."""
+
+    def __init__(self, n_hidden=8, dropout=0.2):
+        super().__init__(n_hidden, dropout)
+        self.register_buffer("graph", torch.eye(4).to_sparse())
+
+    def forward(self, X):
+        return super().forward(torch.sparse.mm(self.graph, X.T).T)
 
 
 class Line(torch.nn.Module):
@@ -85,6 +102,31 @@ def stepwise(policy, **params):
     return [("schedule", callbacks.LRScheduler(policy=policy, **params))]
 
 
+class Impatient(torch.optim.SGD):
+    """Has something of its own, that torch's pickle leaves out, and another optimizer."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, lr=lr)
+        self.rho = 2.0
+        self.base = torch.optim.SGD(self.param_groups, lr=lr)
+
+    def step(self, closure=None):
+        for group in self.base.param_groups:
+            group["lr"] = self.rho * self.param_groups[0]["lr"]
+        return self.base.step(closure)
+
+
+class StopsWithLock(callbacks.EarlyStopping):
+    """Knows best what to leave behind."""
+
+    def initialize(self):
+        self.lock_ = threading.Lock()
+        return super().initialize()
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "lock_"}
+
+
 CASES = {
     "plain": {},
     "momentum": {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
@@ -102,6 +144,9 @@ CASES = {
         "lr": 0.5,
     },
     "curvature": {"optimizer": torch.optim.LBFGS, "lr": 0.1},
+    "an optimizer's own": {"optimizer": Impatient, "callbacks": stepwise("StepLR", step_size=2)},
+    "early stopping's own": {"callbacks": [("stop", StopsWithLock(patience=9, load_best=True))]},
+    "sparse": {"module": SparseNet, "callbacks": [("stop", callbacks.EarlyStopping(patience=9, load_best=True))]},
 }
 N_EPOCHS = {"ends in a rung": 2, "ends with a rung": 3}
 
@@ -137,6 +182,16 @@ def test_regressors_and_pipelines_with_nets_grow():
     assert np.array_equal(grown.predict(X), grow(net, X, y).predict(X))
 
 
+def drawn_by_torch(dataset, y=None, generator=None):
+    return torch.utils.data.random_split(dataset, [0.8, 0.2], generator=generator)
+
+
+def drawn_by_python(dataset, y=None):
+    rows = list(range(len(dataset)))
+    random.shuffle(rows)
+    return torch.utils.data.Subset(dataset, rows[30:]), torch.utils.data.Subset(dataset, rows[:30])
+
+
 class SeesSplits(callbacks.Callback):
     def on_epoch_begin(self, net, dataset_valid=None, **kwargs):
         net.__dict__.setdefault("held_out", []).append(tuple(dataset_valid.indices))
@@ -148,8 +203,10 @@ class SeesSplits(callbacks.Callback):
         ValidSplit(0.2),
         ValidSplit(0.2, stratified=True, random_state=np.random.RandomState(0)),
         ValidSplit(KFold(4, shuffle=True)),
+        functools.partial(drawn_by_torch, generator=torch.Generator()),
+        drawn_by_python,
     ],
-    ids=["share", "RandomState", "KFold"],
+    ids=["share", "RandomState", "KFold", "generator", "random"],
 )
 def test_a_net_holds_out_the_same_rows_for_all_of_its_epochs(split):
     """As in skorch's own fit; early stopping would be told of rows that the net was trained on."""
@@ -160,9 +217,10 @@ def test_a_net_holds_out_the_same_rows_for_all_of_its_epochs(split):
     assert len(grown.held_out) == 9
     assert len(set(grown.held_out + once.held_out)) == 1
     assert np.array_equal(grown.predict_proba(X), once.predict_proba(X))
-    assert isinstance(grown.train_split, ValidSplit)
+    assert type(grown.train_split) is type(split)
     others = [grow(net, levels=[1], seed=(seed, 0)).held_out[0] for seed in range(3)]
-    assert len(set(others)) == (1 if isinstance(split.random_state, np.random.RandomState) else 3)
+    own = isinstance(getattr(split, "random_state", None), np.random.RandomState)
+    assert len(set(others)) == (1 if own or isinstance(split, functools.partial) else 3)
 
 
 def position_of_global_generator():
@@ -181,6 +239,57 @@ def test_best_weights_are_scored_and_do_not_go_on():
         assert np.array_equal(model.predict_proba(X), once.predict_proba(X))
         n_put_back += once.history[-1, "valid_loss"] > min(once.history[:, "valid_loss"])
     assert n_put_back
+
+
+class TwoParts(skorch.NeuralNetClassifier):
+    """Begins with a part of the rows."""
+
+    def fit(self, X, y, **params):
+        super().fit(X[:60], y[:60], **params)
+        return self.partial_fit(X, y, **params)
+
+
+class CountsRows(callbacks.Callback):
+    def on_epoch_begin(self, net, dataset_train=None, **kwargs):
+        net.__dict__.setdefault("counts_", []).append(len(dataset_train))
+
+
+@pytest.mark.parametrize("growth", [Refit("max_epochs"), Samples(150, stratify=True)])
+def test_a_fit_of_the_users_holds_out_of_what_it_gives(growth):
+    net = TwoParts(Net, max_epochs=2, verbose=0, callbacks=[CountsRows()])
+    assert growth.fit(net, Fold(X, y, {}, SEED), n_resources=2, trained=0).counts_ == [48, 48, 120, 120]
+
+
+@pytest.mark.parametrize("case", ["ends in a rung", "best weights"])
+def test_a_net_that_was_grown_has_no_parameters_of_ours(case):
+    net = classifier(**CASES[case])
+    grown = grow(net, levels=[1, 3])
+    assert grown.get_params().keys() - clone(net).set_params(max_epochs=3).fit(X, y).get_params().keys() == set()
+    assert len(at_once(clone(at_once(net))).history) == N_EPOCHS.get(case, 9)
+    assert not [name for name in vars(at_once(net)) if name in (_BEFORE_THE_END, _ENDED_ITSELF)]
+
+
+def test_a_handler_of_ctrl_c_that_does_not_raise_ends_nothing():
+    came = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        for growth in (PartialFit(max_resources=3), Refit("max_epochs")):
+            net = growth.fit(classifier(callbacks=[PressesCtrlC()]), Fold(X, y, {}, SEED), n_resources=3, trained=0)
+            assert len(net.history) == 3
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert came
+
+
+def test_nets_within_other_models_draw_from_the_seed():
+    for model, growth in [
+        (CalibratedClassifierCV(classifier(), cv=2), Samples(150, stratify=True)),
+        (BaggingClassifier(classifier(), 2, random_state=0), Refit("estimator__max_epochs")),
+    ]:
+        first, again = (
+            growth.fit(clone(model), Fold(X, y, {}, SEED), n_resources=3, trained=0).predict_proba(X) for _ in range(2)
+        )
+        assert np.array_equal(first, again)
 
 
 class PressesCtrlC(callbacks.Callback):
@@ -309,6 +418,21 @@ def test_what_passes_of_a_net_would_ignore_is_refused():
             resolve(net, "partial_fit")
         assert resolve(net).growth.resource == "n_samples"
         assert resolve(net, "max_epochs", max_resources=9).growth == Refit("max_epochs")
+    named, unnamed = [("save", callbacks.Checkpoint())], [callbacks.Checkpoint()]
+    for net in (
+        classifier(callbacks=named, callbacks__save__load_best=True),
+        classifier(callbacks=[("save", callbacks.Checkpoint)], callbacks__save__load_best=True),
+        classifier(callbacks=unnamed, callbacks__Checkpoint__load_best=True),
+    ):
+        with pytest.raises(ValueError, match="Checkpoint with load_best=True"):
+            resolve(net, "partial_fit")
+    for branch in ({"callbacks__save__load_best": [False, True]}, {"callbacks": [None, saves]}):
+        with pytest.raises(ValueError, match=f"does not suit {next(iter(branch))}="):
+            resolve(classifier(callbacks=named), "partial_fit", searched_names=list(branch), branches=[branch])
+    assert resolve(classifier(callbacks=named), "partial_fit").growth == PartialFit(81)
+    with sklearn.config_context(enable_metadata_routing=True):
+        asks = classifier().set_fit_request(sample_weight=True)
+        assert resolve(asks, "partial_fit", fit_params=["sample_weight"]).growth == PartialFit(81)
     with pytest.raises(ValueError, match="in place of max_epochs, which is searched"):
         resolve(classifier(), "partial_fit", searched_names=["lr", "max_epochs"])
     assert resolve(classifier(), searched_names=["lr", "max_epochs"]).growth.resource == "n_samples"

@@ -213,5 +213,5 @@ class _Frozen(BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
 def fit(estimator: Any, fold: Fold) -> Any:
     """As scikit-learn's searches call it: y only if there is one."""
     labels = () if fold.y is None else (fold.y,)
-    with governed(growing_part(estimator)[1], fold.seed):
+    with governed(estimator, growing_part(estimator)[1], fold.seed):
         return estimator.fit(fold.X, *labels, **fold.fit_params)
