@@ -372,6 +372,22 @@ def test_early_stopping_of_xgboost_remembers_nothing_of_an_earlier_fit(save_best
     assert n_rounds(once) < 27
 
 
+def test_callbacks_of_the_refitted_model_have_seen_its_rounds():
+    xgboost = pytest.importorskip("xgboost")
+
+    class Counts(xgboost.callback.TrainingCallback):
+        n_rounds = 0
+
+        def after_iteration(self, model, epoch, evals_log):
+            self.n_rounds += 1
+            return False
+
+    estimator = make("xgboost", "XGBClassifier", callbacks=[Counts()])
+    growth = Boosting(resource="n_estimators", max_resources=9)
+    assert grow(growth, estimator, *BINARY).get_params()["callbacks"][0].n_rounds == 9
+    assert estimator.callbacks[0].n_rounds == 0
+
+
 def halved(number):
     return 0.5**number
 

@@ -198,7 +198,7 @@ class Boosting:
             vars(model).clear()
             vars(model).update(vars(again))
         else:
-            _fit_anew(_set(model, size), caught)
+            _fit_anew(_set(model, size), caught, pause=pause)
         return estimator
 
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
@@ -229,14 +229,13 @@ def _set(model: Any, params: Params) -> Any:
     return model
 
 
-def _fit_anew(model: Any, fold: Fold) -> None:
-    """With copies of its callbacks, as XGBoost's remember what they saw of an earlier fit: early stopping its best."""
+def _fit_anew(model: Any, fold: Fold, *, pause: bool) -> None:
+    """With callbacks as they were, as XGBoost's remember what they saw of an earlier fit: early stopping its best."""
     given = model.get_params().get("callbacks")
-    try:
-        fit(model if given is None else _set(model, {"callbacks": deepcopy(given)}), fold)
-    finally:
-        if given is not None:
-            _set(model, {"callbacks": given})
+    unused = deepcopy(given) if pause else None
+    fit(model, fold)
+    if unused is not None:
+        _set(model, {"callbacks": unused})
 
 
 def _go_on(library: Library, model: Any, fold: Fold, size: dict[str, int], trained: int) -> None:
