@@ -216,8 +216,11 @@ def take_callbacks(estimator: Any, other: Any) -> None:
 
 def _with_callbacks(estimator: Any) -> dict[str, tuple[Any, list[Any]]]:
     """By name as `set_params` knows it, "" for the estimator itself: what has callbacks, and which."""
-    found = {name: (part, getattr(part, "_skl_callbacks", None)) for name, part in _parts(estimator).items()}
-    return {name: (part, callbacks) for name, (part, callbacks) in found.items() if callbacks}
+    found: dict[int, tuple[str, Any, list[Any]]] = {}  # a part may have two names
+    for name, part in _parts(estimator).items():  # in its own dict: wrappers hand attributes on
+        if callbacks := getattr(part, "__dict__", {}).get("_skl_callbacks"):
+            found.setdefault(id(part), (name, part, callbacks))
+    return {name: (part, callbacks) for name, part, callbacks in found.values()}
 
 
 def _parts(estimator: Any) -> dict[str, Any]:

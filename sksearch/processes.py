@@ -7,7 +7,9 @@ hands, or with half a message, leaves `Pool.terminate` waiting for ever.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +38,11 @@ def ended_by_loky(executor: Any) -> Iterator[None]:
         yield
     finally:
         for process in left:
-            kill_process_tree(process)
+            try:
+                kill_process_tree(process)
+            except Exception:  # noqa: BLE001 - it asks a program of the system for children, and has none to fall back on
+                with contextlib.suppress(OSError):
+                    os.kill(process.pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
 
 
 def some_died(pool: Any, workers: set[Any]) -> bool:

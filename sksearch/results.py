@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sksearch.folds import by_amount
-from sksearch.trials import FoldScore, History, Outcome
+from sksearch.trials import FailedScore, FoldScore, History, Outcome
 
 
 def last_outcomes(history: History) -> list[Outcome]:
@@ -146,10 +146,14 @@ def name_errors(records: Sequence[dict[str, Any]], error_score: float | str) -> 
 
     As scikit-learn does it for fits, but also where the callable itself has raised.
     """
+
+    def failed(record: dict[str, Any], part: str) -> bool:
+        return record["fit_error"] is not None or isinstance(record.get(part), FailedScore)
+
     for part in ("test_scores", "train_scores"):
         names = next((record[part] for record in records if isinstance(record.get(part), Mapping)), ())
         for record in records if names else ():
-            if not isinstance(record.get(part), Mapping):
+            if failed(record, part) and not isinstance(record.get(part), Mapping):
                 record[part] = dict.fromkeys(names, error_score)
 
 

@@ -616,8 +616,12 @@ def test_tiny_fits_travel_together_and_the_last_ones_alone(n_jobs: int) -> None:
     assert all(after <= 2 * before for before, after in itertools.pairwise(sizes))
 
 
-def test_ctrl_c_while_workers_start_leaves_none_that_the_end_would_wait_for():
-    """Before loky's manager thread is there nobody else ends them; the process would wait for five minutes."""
+@pytest.mark.parametrize("programs", [os.defpath, "/nowhere"])
+def test_ctrl_c_while_workers_start_leaves_none_that_the_end_would_wait_for(programs: str) -> None:
+    """Before loky's manager thread is there nobody else ends them; the process would wait for five minutes.
+
+    Loky asks `pgrep` for the children of a worker.
+    """
     code = """
 from joblib.externals.loky.process_executor import ProcessPoolExecutor
 from sklearn.datasets import load_iris
@@ -634,5 +638,12 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+        env=os.environ | {"PATH": programs},
+    )
     assert run.stdout == "interrupted\n"

@@ -203,6 +203,58 @@ def test_all_steps_may_be_searched_at_once():
     assert growth == WarmStart("model__clf__n_estimators", 9)
 
 
+@pytest.mark.parametrize(
+    ("value", "error", "reason"),
+    [
+        ([], ValueError, r"steps=\[\] is no list of \(name, estimator\) pairs"),
+        (5, ValueError, "steps=5 is no list"),
+        (["clf"], ValueError, "is no list of"),
+        ([("clf", SGDClassifier)], TypeError, r"clf=<class .*> is a class; search objects of it: SGDClassifier\("),
+    ],
+)
+def test_what_can_be_no_steps_is_refused(value, error, reason):
+    branches = [{"steps": [[("clf", SGDClassifier())], value]}]
+    for resource in ("partial_fit", "clf__max_iter"):
+        with pytest.raises(error, match=reason):
+            resolve_step(
+                resource, estimator=Pipeline([("clf", SGDClassifier())]), branches=branches, searched_names=["steps"]
+            )
+
+
+def test_a_parameter_named_steps_of_something_else_is_no_step():
+    class Walks(SGDClassifier):
+        def __init__(self, steps=1):
+            super().__init__()
+            self.steps = steps
+
+    for estimator, name in [(Walks(), "steps"), (Pipeline([("clf", Walks())]), "clf__steps")]:
+        arguments = {"estimator": estimator, "searched_names": [name], "branches": [{name: [1, 2, 3]}]}
+        assert resolve_step("auto", **arguments).growth == PartialFit(81)
+
+
+def test_a_searched_model_under_another_name_decides_as_well():
+    sgd = [SGDClassifier(), SGDClassifier(alpha=1)]
+    for model, branch, resource in [
+        (HandsOn(LogisticRegression()), {"model": sgd, "model__early_stopping": [True, False]}, "n_samples"),
+        (HandsOn(LogisticRegression()), {"model": sgd, "model__early_stopping": [False]}, "partial_fit"),
+        (HandsOn(GaussianNB()), {"model": sgd}, "partial_fit"),
+        (HandsOn(SGDClassifier()), {"model": [GaussianNB()]}, "n_samples"),
+    ]:
+        arguments = {"estimator": model, "searched_names": list(branch), "branches": [branch]}
+        assert resolve_step("auto", **arguments).growth.resource == resource
+
+
+def test_iterations_that_passes_ignore_are_found_in_subclasses_and_within():
+    class Own(SGDClassifier):
+        pass
+
+    for model, name in [(Own(), "max_iter"), (OneVsRestClassifier(SGDClassifier()), "estimator__max_iter")]:
+        arguments = {"estimator": model, "searched_names": [name], "branches": [{}]}
+        assert resolve_step("auto", **arguments).growth.resource == "n_samples"
+        with pytest.raises(ValueError, match=f"in place of {name}, which is searched too"):
+            resolve_step("partial_fit", **arguments)
+
+
 def test_what_the_search_sets_counts_and_not_what_the_estimator_has():
     for estimator, branch in [
         (SGDClassifier(early_stopping=True), {"early_stopping": [False]}),

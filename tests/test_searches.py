@@ -35,6 +35,7 @@ from sklearn.datasets import make_classification, make_multilabel_classification
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.metrics.pairwise import rbf_kernel
@@ -506,6 +507,17 @@ def test_a_callable_of_several_scores_that_raises_for_some_candidates_costs_thes
         np.testing.assert_array_equal(search.cv_results_[f"{part}_one"], [error_score, -1.6, -1.8])
         np.testing.assert_array_equal(search.cv_results_[f"{part}_two"], [error_score, 0.0, 0.0])
     assert search.best_params_ == {"a": 0.6}
+
+
+def test_scores_that_are_no_failure_are_not_taken_for_one() -> None:
+    """A callable that gives a number for some candidates and names for others is an error, as in scikit-learn."""
+
+    def scores(estimator: Any, X: Any, y: Any) -> Any:
+        score = estimator.score(X, y)
+        return {"one": score} if estimator.a < 0.7 else score
+
+    with pytest.raises(TypeError):
+        GridSearchCV(Sleepy(), {"a": [0.6, 0.8]}, scoring=scores, refit="one", cv=2).fit(X, Y)
 
 
 # --- Ctrl-C ----------------------------------------------------------------------------------------
@@ -1295,6 +1307,15 @@ def test_callbacks_of_the_estimator_hear_of_every_fit_of_a_model_that_pauses(sch
         search.fit(X, Y)
     assert sum(path[-1] == "fit" for path in recorder.paths) == sum(row["n_splits_done"] for row in search.history_)
     assert len({row["rung"] for row in search.history_}) == 3
+
+
+@pytest.mark.skipif(not HAS_CALLBACKS, reason="scikit-learn before 1.9 has no callbacks")
+def test_callbacks_that_a_wrapper_hands_on_are_not_its_own() -> None:
+    scaler = StandardScaler().fit(X)
+    scaler.set_callbacks(Recorder())
+    pipeline = Pipeline([("scale", FrozenEstimator(scaler)), ("model", SGDClassifier(random_state=0))])
+    search = HyperbandSearchCV(pipeline, {"model__alpha": [1e-4, 1e-3]}, max_resources=3, cv=2).fit(X, Y)
+    assert len(search.history_) >= 2
 
 
 @pytest.mark.parametrize("kind", ALL if HAS_CALLBACKS else [])

@@ -19,7 +19,7 @@ from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, Gaussi
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
-from sksearch.nets import is_net, loads_a_file, passed_over
+from sksearch.nets import has_net, is_net, loads_a_file, passed_over
 from sksearch.resources.boosters import Boosting, library_of, rounds_parameter
 from sksearch.resources.laststep import growing_part, names_at_last
 from sksearch.resources.passes import PartialFit, learns_several_targets
@@ -196,13 +196,14 @@ def _gains_by_passes(
         _check_passes(variant, searched_names, fit_params)
     except ValueError:
         return False
-    _, model = growing_part(variant.estimator)
+    _, model, _ = _as_tried(variant)
     known = n_classes is not None and (not isinstance(n_classes, tuple) or learns_several_targets(model))
     if is_classifier(variant.estimator) and not known:
         return False
     # OneVsOneClassifier compares labels that are words with numbers in partial_fit (seen with scikit-learn 1.9)
-    unsuited = isinstance(model, OneVsOneClassifier) or _hides_classifier(model) or _has_net_within(model)
-    return not (unsuited or _only_counts(model))
+    unsuited = isinstance(model, OneVsOneClassifier) or _hides_classifier(model) or _only_counts(model)
+    makes_many_epochs = has_net(model) and not is_net(model)  # with each pass of a net within it
+    return not (unsuited or makes_many_epochs)
 
 
 def _only_counts(model: Any) -> bool:
@@ -213,18 +214,16 @@ def _only_counts(model: Any) -> bool:
     return any(_only_counts(part) for part in within if hasattr(part, "partial_fit"))
 
 
-def _has_net_within(model: Any) -> bool:
-    """Whether it makes passes with a net, each of which is as many epochs as the net has set."""
-    within = model.get_params().values() if isinstance(model, BaseEstimator) and not is_net(model) else ()
-    return any(map(is_net, within))
-
-
 def _iterations(model: Any) -> list[str]:
     """Parameters that passes by `partial_fit` stand in the place of, and that mean nothing beside them."""
     if is_net(model):
         return ["max_epochs"]
-    own = type(model).__module__.startswith("sklearn.") and hasattr(model, "partial_fit")
-    return [name for name in ("max_iter", "n_iter") if own and name in model.get_params(deep=False)]
+    if not isinstance(model, BaseEstimator) or not hasattr(model, "partial_fit"):
+        return []
+    own = any(cls.__module__.startswith("sklearn.") and hasattr(cls, "partial_fit") for cls in type(model).__mro__)
+    params = model.get_params(deep=False)
+    names = [name for name in ("max_iter", "n_iter") if own and name in params]
+    return names + [f"{part}__{name}" for part, value in params.items() for name in _iterations(value)]
 
 
 def _hides_classifier(model: Any) -> bool:
@@ -235,11 +234,11 @@ def _hides_classifier(model: Any) -> bool:
 def _refusal(prefix: str, model: Any, searched_names: Collection[str], searched: Categories) -> str | None:
     """Why not to use `partial_fit`, as an error says it; None where nothing that the search sets speaks against it."""
     refusal = _own_refusal(model)
-    if refusal is not None or is_net(model):
+    if refusal is not None:
         return refusal
     for parameter, values in searched.items():
         name = f"{prefix}{parameter}"
-        for value in values:
+        for value in values if not is_net(model) or parameter.startswith("callbacks") else ():
             other = _with(model, {parameter: value})
             if other is not None and _own_refusal(other) is not None:
                 resource = _other_resource(prefix, model)
@@ -257,12 +256,17 @@ def _as_tried(variant: Variant) -> tuple[str, Any, Categories]:
     The values that the model itself has where others are searched are in no trial.
     """
     prefix, model = growing_part(variant.estimator)
-    own = model.get_params() if hasattr(model, "get_params") else {}
-    searched = {
+    beside = {
         name.removeprefix(prefix): values
         for name, values in variant.branch.items()
-        if name.startswith(prefix) and name.removeprefix(prefix) in own and name not in variant.placed
+        if name.startswith(prefix) and name not in variant.placed
     }
+    firsts = {name: next(iter(values)) for name, values in beside.items()}
+    models = {n: value for n, value in firsts.items() if hasattr(value, "get_params") and not isinstance(value, type)}
+    placed = _with(model, models) if models else None
+    model = model if placed is None else placed
+    own = model.get_params() if hasattr(model, "get_params") else {}
+    searched = {name: values for name, values in beside.items() if name in own or is_net(model)}
     if searched and _own_refusal(model) is not None:
         tried = _with(model, {name: next(iter(values)) for name, values in searched.items()})
         model = model if tried is None or _own_refusal(tried) is not None else tried
@@ -343,7 +347,7 @@ def _check_passes(variant: Variant, searched_names: Collection[str], fit_params:
 
 def _check_fit_params(prefix: str, model: Any, names: Collection[str]) -> None:
     """`partial_fit` may take less than `fit`: `coef_init`, say, makes no sense at the second pass."""
-    if sklearn.get_config()["enable_metadata_routing"]:
+    if sklearn.get_config()["enable_metadata_routing"] and not is_net(model):  # whose epochs are those of `fit`
         _check_routes(prefix, model, names)
     accepted = inspect.signature(model.partial_fit).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):

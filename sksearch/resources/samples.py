@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,8 @@ def _numbered(labels: NDArray[Any]) -> Rows:
         return np.unique(labels, return_inverse=True)[1]
     except TypeError:  # of several types, as None and words, which have no order
         numbers: dict[Any, int] = {}
-        return np.array([numbers.setdefault(label, len(numbers)) for label in labels.tolist()])
+        one_nan = (math.nan if isinstance(label, float) and math.isnan(label) else label for label in labels.tolist())
+        return np.array([numbers.setdefault(label, len(numbers)) for label in one_nan])
 
 
 def _quantiles(codes: Rows) -> NDArray[np.float64]:

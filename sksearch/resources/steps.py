@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
 
 from sksearch.resources.laststep import growing_part
 
@@ -35,35 +36,50 @@ class Variant(NamedTuple):
 def grows_classifier(estimator: Any, branches: Iterable[Categories]) -> bool:
     """Whether what grows is a classifier, in some trials at least."""
     of_last = f"{growing_part(estimator)[0]}{PASSES_WITHIN}"
-    return True in {is_classifier(variant.estimator) for variant in variants_of(estimator, of_last, branches)}
+    return any(is_classifier(variant.estimator) for variant in variants_of(estimator, of_last, branches))
 
 
 def last_is_searched(estimator: Any, names: Collection[str]) -> bool:
     """Whether one of the searched parameters `names` puts another model in the place of what grows."""
     prefix, _ = growing_part(estimator)
-    return any(_replaces(name, f"{prefix}partial_fit") for name in names)
+    return any(f"{prefix}partial_fit".startswith(_replaced(estimator, name)) for name in names)
 
 
-def _replaces(name: str, parameter: str) -> bool:
-    """Whether the value of `name` is what `parameter` is a parameter of: a step, or all of the steps."""
-    owner = _owner(name)
-    return parameter.startswith(f"{name}__") or (owner != name and parameter.startswith(owner))
+def _replaced(estimator: Any, name: str) -> str:
+    """What the parameters begin with that the value of `name` has: a step, or all steps of a Pipeline."""
+    return name.removesuffix("steps") if _is_all_steps(estimator, name) else f"{name}__"
 
 
-def _owner(name: str) -> str:
-    """Of all steps of a Pipeline the prefix of its parameters; of anything else its name."""
-    return name.removesuffix("steps") if name == "steps" or name.endswith("__steps") else name
+def _is_all_steps(estimator: Any, name: str) -> bool:
+    if name != "steps" and not name.endswith("__steps"):
+        return False
+    owner = name.removesuffix("steps").removesuffix("__")
+    return isinstance(estimator.get_params().get(owner) if owner else estimator, Pipeline)
+
+
+def _check_value(estimator: Any, name: str, value: Any) -> None:
+    """Refuse what is certainly no step, or no steps."""
+    if _is_all_steps(estimator, name):
+        pairs = [one for one in value if isinstance(one, tuple) and len(one) == 2] if isinstance(value, list) else []
+        if not pairs or len(pairs) < len(value):
+            raise ValueError(f"{name}={value!r} is no list of (name, estimator) pairs, as the steps of a Pipeline are.")
+        for part, step in pairs:
+            _check_value(estimator, f"{name}: {part}", step)
+    elif isinstance(value, type) and hasattr(value, "fit"):
+        raise TypeError(f"{name}={value!r} is a class; search objects of it: {value.__name__}(...).")
 
 
 def variants_of(estimator: Any, name: str, branches: Iterable[Categories]) -> Iterator[Variant]:
     """With every value of the searched steps that `name` is a parameter of."""
     for branch in branches:
-        steps = sorted((step for step in branch if _replaces(step, name)), key=lambda step: len(_owner(step)))
+        replaced = {step: _replaced(estimator, step) for step in branch}
+        steps = sorted(
+            (step for step in branch if name.startswith(replaced[step])), key=lambda step: len(replaced[step])
+        )
         for values in product(*(branch[step] for step in steps)):
             variant, placed = clone(estimator) if steps else estimator, dict(zip(steps, values, strict=True))
             for step, value in placed.items():
-                if isinstance(value, type) and hasattr(value, "fit"):
-                    raise TypeError(f"{step}={value!r} is a class; search objects of it: {value.__name__}(...).")
+                _check_value(estimator, step, value)
             try:
                 for step, value in placed.items():
                     variant.set_params(**{step: clone(value, safe=False)})
