@@ -230,7 +230,7 @@ class _OneSplit:
 
     def __call__(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
         # skorch makes a dataset of the same X for each epoch
-        asked = (getattr(dataset, "X", dataset), len(dataset), *args, *kwargs.values())
+        asked = (getattr(dataset, "X", dataset), *args, *kwargs.values())
         same = len(asked) == len(self._asked) and all(map(operator.is_, asked, self._asked))
         if not same:
             with seeded(self._seed), _globally_seeded(self._seed):

@@ -223,6 +223,19 @@ def test_a_net_holds_out_the_same_rows_for_all_of_its_epochs(split):
     assert len(set(others)) == (1 if own or isinstance(split, functools.partial) else 3)
 
 
+def test_a_split_is_asked_once_for_all_epochs_in_a_row():
+    asked = []
+
+    def split(dataset, y=None):
+        asked.append(len(dataset))
+        return drawn_by_python(dataset, y)
+
+    rows = np.tile(np.arange(150), 3)  # more than Python has small numbers for
+    net, fold = classifier(train_split=split), Fold(X[rows], y[rows], {}, SEED)
+    PartialFit(max_resources=9).fit(net, fold, n_resources=9, trained=0)
+    assert asked == [450]
+
+
 def position_of_global_generator():
     _, keys, position, *_ = np.random.get_state()  # noqa: NPY002 - what splitters without a random_state draw from
     return keys.tobytes(), position
