@@ -646,4 +646,4 @@ except KeyboardInterrupt:
         check=True,
         env=os.environ | {"PATH": programs},
     )
-    assert run.stdout == "interrupted\n"
+    assert "interrupted" in run.stdout.splitlines()  # beside what workers of older versions of joblib print
