@@ -374,9 +374,20 @@ def test_each_model_goes_on_in_its_own_way(model):
     assert grown.predict_proba(X) == pytest.approx(once.predict_proba(X), abs=1e-12)
 
 
-def test_a_search_over_steps_of_several_kinds_has_the_scores_of_models_fitted_at_once():
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"clf": MODELS, "scale": [StandardScaler(), "passthrough"]},
+        {
+            "steps": [[("last", PCA(2)), ("clf", model)] for model in MODELS[:2]],
+            "last__whiten": [True, False],
+            "clf__max_depth": [1, 3],
+        },
+    ],
+    ids=["one by one", "all"],
+)
+def test_a_search_over_steps_of_several_kinds_has_the_scores_of_models_fitted_at_once(space):
     X, y = load_iris(return_X_y=True)
-    space = {"clf": MODELS, "scale": [StandardScaler(), "passthrough"]}
     search = HyperbandSearchCV(
         PLACEHOLDER,
         space,
@@ -391,6 +402,6 @@ def test_a_search_over_steps_of_several_kinds_has_the_scores_of_models_fitted_at
     ).fit(X, y)
     assert {row["n_resources"] for row in search.history_} == {1, 3, 9}
     for row in search.history_:
-        parameters = {"clf": clone(row["param_clf"]), "scale": row["param_scale"]}
+        parameters = {name: clone(row[f"param_{name}"], safe=False) for name in space}
         model = clone(PLACEHOLDER).set_params(**parameters, clf__n_estimators=row["n_resources"])
         assert row["score"] == pytest.approx(cross_val_score(model, X, y, cv=3).mean(), abs=1e-12)

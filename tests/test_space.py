@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ParameterSampler, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from sksearch.space import Categorical, Integer, Real, Space, parse_dimension
@@ -1101,6 +1101,9 @@ C = Real(1, 10)
             "clf__estimator__max_depth": [1, 2],
         },
         {"steps": [PIPELINE.steps], "clf__C": C},
+        {"last__C": C, "steps": [[("last", SVC())], [("last", NuSVC()), ("C", SVC())]]},
+        {"last": [NuSVC(), SVC()], "last__C": C, "steps": [[("last", NuSVC())]]},
+        {"clf": [Pipeline([("a", SVC())])], "clf__steps": [[("b", SVC())]], "clf__b__C": C},
         {"clf__C": OnlyRvs(), "scale": [None, StandardScaler()]},
         {"clf": [*(RandomForestClassifier(n) for n in range(1, 250)), SVC()], "clf__C": C},
     ],
@@ -1123,6 +1126,14 @@ def test_names_accepted_with_one_value_of_the_searched_steps_are_accepted(spaces
         ({"clf": [SVC(), RandomForestClassifier()], "clf__gama": C}, "'clf__gama' is not a parameter"),
         ({"clf": [RandomForestClassifier()], "clf__qqqqqqqq": C}, "'clf__qqqqqqqq' .* with any value of 'clf'"),
         ({"clf": ["passthrough"], "clf__C": C}, "'clf__C' is not a parameter"),
+        (
+            {"steps": [[("last", SVC())]], "last__D": C},
+            "'last__D' is not .* any value of 'steps'; did .*'last__C'",
+        ),
+        (
+            {"steps": [[("last", SVC())]], "clf__C": C},
+            "'clf__C' is not .* any value of 'steps'",
+        ),
         ([{"clf__C": C}, {"clf__D": C}], r"search_spaces\[1\]: 'clf__D'"),
         (
             {"clf": [SVC(), RandomForestClassifier()], "clf__C": C, "clf__max_depth": [1]},

@@ -15,6 +15,8 @@ from sksearch.space.values import short
 
 _MAX_COMBINATIONS = 256
 """Most combinations of searched steps that are tried."""
+_ALL_PARTS = ("steps", "transformers", "transformer_list", "estimators")
+"""Parameters with all parts of an estimator of scikit-learn, whose names are then those of other parameters."""
 
 
 def check_branch_names(branch: Mapping[str, Dimension], estimator: Any) -> None:
@@ -23,7 +25,7 @@ def check_branch_names(branch: Mapping[str, Dimension], estimator: Any) -> None:
     Parameters
     ----------
     branch : mapping from names to dimensions
-        Names such as `clf__C`. One that is a prefix of others (`clf`) is a searched step.
+        Names such as `clf__C`. One that is a prefix of others (`clf`) is a searched step; `steps` is all of them.
     estimator : estimator
         Left as it is.
 
@@ -48,14 +50,22 @@ def check_branch_names(branch: Mapping[str, Dimension], estimator: Any) -> None:
 def _groups(branch: Mapping[str, Dimension]) -> list[list[str]]:
     """Names by the outermost searched step that they belong to: what one accepts, the others do not change."""
     groups: dict[str, list[str]] = {}
-    for name in sorted(branch, key=lambda name: name.count("__")):
-        root = next((root for root in groups if name.startswith(f"{root}__")), name)
+    for name in sorted(branch, key=lambda name: (name.count("__"), _beginning(name) == f"{name}__")):
+        root = next((root for root in groups if name.startswith(_beginning(root))), name)
         groups.setdefault(root, []).append(name)
     return list(groups.values())
 
 
+def _beginning(name: str) -> str:
+    """What the names begin with that depend on the value of `name`: of a step, or of all steps."""
+    owner, _, last = name.rpartition("__")
+    if last in _ALL_PARTS:
+        return f"{owner}__" if owner else ""
+    return f"{name}__"
+
+
 def _check_group(names: list[str], branch: Mapping[str, Dimension], estimator: Any) -> None:
-    steps = [name for name in names if any(other.startswith(f"{name}__") for other in names)]
+    steps = [name for name in names if any(other.startswith(_beginning(name)) for other in names if other != name)]
     never_accepted = set(names)
     tried = [_probes(branch[name]) if name in steps else [_probes(branch[name])[0]] for name in names]
     exhaustive = math.prod(map(len, tried)) <= _MAX_COMBINATIONS
