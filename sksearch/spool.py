@@ -10,10 +10,11 @@ import contextlib
 import hashlib
 import os
 import pickle
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import IO, Any, Self
 
 from sksearch.nets import reduced
@@ -39,12 +40,23 @@ class _ByName(pickle.Pickler):
 class _ByValue(cloudpickle.CloudPickler):  # type: ignore[misc]  # cloudpickle is untyped
     """As joblib's loky sends models: functions and classes of a notebook's __main__ go by value.
 
-    The standard pickle refuses them (a lambda) or cannot find them in another process (a class). Read back in the
-    process that has the class they would change it: its methods become copies that see no later definitions.
+    The standard pickle refuses them (a lambda) or cannot find them in another process (a class). What this process
+    finds by name goes by name here, too: read back, a class would be changed, its methods copies that see no later
+    definitions.
     """
 
     def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, (type, FunctionType)) and _is_found(obj):
+            return NotImplemented
         return reduced(obj) or super().reducer_override(obj)
+
+
+def _is_found(obj: type | FunctionType) -> bool:
+    """Whether its module has it under its name, as the standard pickle would look for it."""
+    found: Any = sys.modules.get(obj.__module__)
+    for name in obj.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is obj
 
 
 def _dump(obj: Any, file: IO[bytes]) -> None:
