@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,22 @@ from sksearch.folds import by_amount
 from sksearch.trials import FailedScore, FoldScore, History, Outcome
 
 
-def last_outcomes(history: History) -> list[Outcome]:
-    """The last outcome of every trial that has one, by trial number: the rows of `cv_results_`."""
+def last_outcomes(history: History, *, resumes: bool = False) -> list[Outcome]:
+    """The last outcome of every trial that has one, by trial number: the rows of `cv_results_`.
+
+    `resumes`: models go on from rung to rung, so a fold took as long to fit as all of its fits took together.
+    """
     last: dict[int, Outcome] = {}
+    seconds: dict[tuple[int, int], float] = defaultdict(float)
     for outcome in history.outcomes:
-        last[outcome.evaluation.trial.number] = outcome
+        number = outcome.evaluation.trial.number
+        for fold in outcome.folds if resumes else ():
+            seconds[number, fold.job.fold] += fold.fit_time
+        last[number] = outcome
+    if resumes:
+        for number, outcome in last.items():
+            folds = tuple(replace(fold, fit_time=seconds[number, fold.job.fold]) for fold in outcome.folds)
+            last[number] = replace(outcome, folds=folds)
     return [last[number] for number in sorted(last)]
 
 

@@ -291,7 +291,7 @@ class SearchCV(BaseSearchCV):
 
     def _results(self, problem: Problem, plan: Plan, history: History) -> dict[str, Any]:
         """`cv_results_`, and whether there are several metrics."""
-        outcomes = last_outcomes(history)
+        outcomes = last_outcomes(history, resumes=plan.growing is not None and plan.growing.growth.resumes)
         records = padded_records(outcomes, problem.n_splits)
         if callable(self.scoring):
             name_errors(records, self.error_score)
