@@ -202,12 +202,13 @@ class Evaluator:
             result.update(self.failure(traceback.format_exc()), fit_time=time.time() - start)
         else:
             result["fit_time"] = time.time() - start
+            with nullcontext() if task.context is None else without_callbacks(model):
+                growing.pause(task, model)  # before it predicts: some draw or count as they do
+            start = time.time()
             result["test_scores"] = self._score(model, X_test, y_test, test)
-            result["score_time"] = time.time() - start - result["fit_time"]
+            result["score_time"] = time.time() - start
             if self.return_train_score:
                 result["train_scores"] = self._score(model, X_train, y_train, rows)
-            with nullcontext() if task.context is None else without_callbacks(model):
-                growing.pause(task, model)
         self._report(task, result)
         return result
 

@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from sklearn.utils.fixes import parse_version
 
-from sksearch.resources.laststep import enter, fit, growing_part, is_of_last
+from sksearch.resources.laststep import enter, fit, growing_part, grows_by_itself
+from sksearch.resources.overrides import fits_its_own_way
 from sksearch.resources.protocol import Fold, Rows, Seed
 from sksearch.resources.warmstarts import WarmStart
 
@@ -147,6 +148,14 @@ def library_of(model: Any) -> Library | None:
     return None
 
 
+def may_look_back(model: Any, library: Library) -> bool:
+    """Whether a subclass has a `fit` of its own, which may hand on early stopping, say, and does not tell otherwise.
+
+    One that names the argument for the model to go on from knows what it does.
+    """
+    return fits_its_own_way(model, LIBRARIES) and library.argument not in inspect.signature(model.fit).parameters
+
+
 def rounds_parameter(model: Any, library: Library, asked_for: str = "") -> str:
     """The name by which this model is told its number of rounds: one only may be set.
 
@@ -183,7 +192,9 @@ class Boosting:
     def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:
         """Make rounds `trained` to `n_resources` - 1."""
         library = library_of(growing_part(estimator)[1])
-        if library is None or not is_of_last(estimator, self.resource):  # a searched step: this trial has another model
+        if library is None or not grows_by_itself(
+            estimator, self.resource
+        ):  # a searched step: this trial has another model
             other = WarmStart(resource=self.resource, max_resources=self.max_resources)
             return other.fit(estimator, fold, n_resources=n_resources, trained=trained)
         name = self.resource.rpartition("__")[2]
@@ -212,7 +223,7 @@ def _continues(library: Library, model: Any, fold: Fold) -> bool:
     if library.settles:
         settled = model.get_all_params()
         params = {**{name: settled.get(name) for name in library.settles}, **params}
-    return library.continues(params) and not given & _ANEW
+    return library.continues(params) and not given & _ANEW and not may_look_back(model, library)
 
 
 def _unfitted(model: Any) -> Any:

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import sklearn
-from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.cluster import Birch
-from sklearn.decomposition import IncrementalPCA
-from sklearn.feature_selection import SelectFromModel
-from sklearn.multiclass import OneVsOneClassifier
-from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
-from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
-from sksearch.nets import has_net, is_net, loads_a_file, passed_over
-from sksearch.resources.boosters import Boosting, library_of, rounds_parameter
-from sksearch.resources.laststep import growing_part, names_at_last
-from sksearch.resources.passes import PartialFit, learns_several_targets
+from sksearch.resources.boosters import Boosting, library_of, may_look_back, rounds_parameter
+from sksearch.resources.laststep import growing_part
+from sksearch.resources.overrides import fits_steps_its_own_way
+from sksearch.resources.passes import PartialFit
 from sksearch.resources.protocol import Growth
 from sksearch.resources.refits import Refit
 from sksearch.resources.samples import Samples, n_different
 from sksearch.resources.steps import PASSES_WITHIN, Categories, Variant, last_is_searched, variants_of
+from sksearch.resources.suitability import check_passes, gains_by_passes
 from sksearch.resources.warmstarts import WarmStart, size_parameter
 
 PASSES = 81
@@ -39,12 +31,6 @@ MOST_GROWTH_BY_FITS = 9
 The first of 81 trees costs as much as four in LightGBM and twelve in HistGradientBoosting (bins, predictions of what is
 there), and says little of a booster with a small learning rate. Measured in docs/benchmarks/README.md.
 """
-
-_COUNTS = (
-    *(BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB),
-    *(IncrementalPCA, MaxAbsScaler, MinMaxScaler, StandardScaler),
-)
-"""They take in sums: another pass over the same rows counts these again, and no more is known than before."""
 
 
 class Resolved(NamedTuple):
@@ -135,7 +121,7 @@ def resolve_resource(
         fewest = min(_most_firsts(numbers, y), samples.n_rows)
     elif resource == "partial_fit":
         for variant in variants:
-            _check_passes(variant, searched_names, fit_params)
+            check_passes(variant, searched_names, fit_params)
         largest = PASSES if largest is None else largest
         # A pickled Birch has copies of the arrays that its tree shares, and goes on wrongly.
         models = [growing_part(variant.estimator)[1] for variant in variants]
@@ -174,7 +160,7 @@ def _choose(
     if last_is_searched(estimator, searched_names):
         return "n_samples"  # only rows suit every choice
     variants = variants_of(estimator, f"{prefix}{PASSES_WITHIN}", branches)
-    if all(_gains_by_passes(variant, searched_names, n_classes, fit_params) for variant in variants):
+    if all(gains_by_passes(variant, searched_names, n_classes, fit_params) for variant in variants):
         return "partial_fit"
     size = size_parameter(model)
     if size is not None and f"{prefix}{size}" not in searched_names and _is_count(model.get_params()[size]):
@@ -183,212 +169,6 @@ def _choose(
     if library is not None and not set(searched_names) & {f"{prefix}{name}" for name in library.rounds}:
         return f"{prefix}{rounds_parameter(model, library)}"
     return "n_samples"
-
-
-def _gains_by_passes(
-    variant: Variant,
-    searched_names: Collection[str],
-    n_classes: int | tuple[int, ...] | None,
-    fit_params: Collection[str],
-) -> bool:
-    """Whether passes are possible, with all that the search sets, and each teaches more."""
-    try:
-        _check_passes(variant, searched_names, fit_params)
-    except ValueError:
-        return False
-    _, model, _ = _as_tried(variant)
-    known = n_classes is not None and (not isinstance(n_classes, tuple) or learns_several_targets(model))
-    if is_classifier(variant.estimator) and not known:
-        return False
-    # OneVsOneClassifier compares labels that are words with numbers in partial_fit (seen with scikit-learn 1.9)
-    unsuited = isinstance(model, OneVsOneClassifier) or _hides_classifier(model) or _only_counts(model)
-    makes_many_epochs = has_net(model) and not is_net(model)  # with each pass of a net within it
-    return not (unsuited or makes_many_epochs)
-
-
-def _only_counts(model: Any) -> bool:
-    """Whether passes teach it nothing, or what makes passes within it."""
-    if isinstance(model, _COUNTS):
-        return True
-    within = model.get_params(deep=False).values() if isinstance(model, BaseEstimator) else ()
-    return any(_only_counts(part) for part in within if hasattr(part, "partial_fit"))
-
-
-def _iterations(model: Any) -> list[str]:
-    """Parameters that passes by `partial_fit` stand in the place of, and that mean nothing beside them."""
-    if is_net(model):
-        return ["max_epochs"]
-    if not isinstance(model, BaseEstimator) or not hasattr(model, "partial_fit"):
-        return []
-    own = any(cls.__module__.startswith("sklearn.") and hasattr(cls, "partial_fit") for cls in type(model).__mro__)
-    params = model.get_params(deep=False)
-    names = [name for name in ("max_iter", "n_iter") if own and name in params]
-    return names + [f"{part}__{name}" for part, value in params.items() for name in _iterations(value)]
-
-
-def _hides_classifier(model: Any) -> bool:
-    """Whether it makes passes with a classifier, and is none: nobody tells that the labels."""
-    return isinstance(model, SelectFromModel) and is_classifier(model.estimator)
-
-
-def _refusal(prefix: str, model: Any, searched_names: Collection[str], searched: Categories) -> str | None:
-    """Why not to use `partial_fit`, as an error says it; None where nothing that the search sets speaks against it."""
-    refusal = _own_refusal(model)
-    if refusal is not None:
-        return refusal
-    for parameter, values in searched.items():
-        name = f"{prefix}{parameter}"
-        for value in values if not is_net(model) or parameter.startswith("callbacks") else ():
-            other = _with(model, {parameter: value})
-            if other is not None and _own_refusal(other) is not None:
-                resource = _other_resource(prefix, model)
-                return (
-                    f"resource='partial_fit' does not suit {name}={value!r}, which is searched: "
-                    f"{type(model).__name__} cannot make single passes then; take it out of the search space, or use "
-                    f"resource={'n_samples' if resource in searched_names else resource!r}."
-                )
-    return None
-
-
-def _as_tried(variant: Variant) -> tuple[str, Any, Categories]:
-    """The prefix of what grows, that model as some trial has it, and what else is searched of it, without the prefix.
-
-    The values that the model itself has where others are searched are in no trial.
-    """
-    prefix, model = growing_part(variant.estimator)
-    beside = {
-        name.removeprefix(prefix): values
-        for name, values in variant.branch.items()
-        if name.startswith(prefix) and name not in variant.placed
-    }
-    firsts = {name: next(iter(values)) for name, values in beside.items()}
-    models = {n: value for n, value in firsts.items() if hasattr(value, "get_params") and not isinstance(value, type)}
-    placed = _with(model, models) if models else None
-    model = model if placed is None else placed
-    own = model.get_params() if hasattr(model, "get_params") else {}
-    searched = {name: values for name, values in beside.items() if name in own or is_net(model)}
-    if searched and _own_refusal(model) is not None:
-        tried = _with(model, {name: next(iter(values)) for name, values in searched.items()})
-        model = model if tried is None or _own_refusal(tried) is not None else tried
-    return prefix, model, searched
-
-
-def _with(model: Any, params: Mapping[str, Any]) -> Any:
-    """A copy of `model` with these parameters; None if they go only with other values of others."""
-    try:
-        return clone(model).set_params(**{name: clone(value, safe=False) for name, value in params.items()})
-    except Exception:  # noqa: BLE001 - whatever the estimator raises
-        return None
-
-
-def _own_refusal(model: Any) -> str | None:
-    """The same for a model as it is set."""
-    name = type(model).__name__
-    if is_net(model):
-        return _refusal_of_net(model)
-    if not hasattr(model, "partial_fit"):
-        return (
-            f"resource='partial_fit' needs an estimator with partial_fit, {name} has none as it is set; "
-            "use resource='n_samples' or the name of an integer parameter."
-        )
-    if _stops_itself(model):
-        return (
-            f"resource='partial_fit' needs early_stopping=False, {name} refuses partial_fit otherwise; "
-            "set it to False or use resource='max_iter'."
-        )
-    for parameter, value in model.get_params().items() if hasattr(model, "get_params") else ():
-        if parameter.endswith("__early_stopping") and _is_true(value):
-            return (
-                f"resource='partial_fit' needs {parameter}=False, {name} refuses partial_fit otherwise; "
-                "set it to False or use resource='n_samples'."
-            )
-        if parameter.endswith("__class_weight") and isinstance(value, str):
-            return (
-                f"resource='partial_fit' cannot have {parameter}={value!r} within {name}: partial_fit does not see all "
-                "labels at once; set the weights as a dict or use resource='n_samples'."
-            )
-    return None
-
-
-def _refusal_of_net(net: Any) -> str | None:
-    name = type(net).__name__
-    if own := passed_over(net):
-        return (
-            f"resource='partial_fit' trains a net of skorch epoch by epoch and would not call {name}.{own}; use "
-            "resource='max_epochs', or 'n_samples'."
-        )
-    if loads_a_file(net):
-        return (
-            "resource='partial_fit' does not suit a Checkpoint with load_best=True, as other trials write to the file "
-            "while a net is paused; use EarlyStopping(load_best=True), or resource='max_epochs'."
-        )
-    return None
-
-
-def _check_passes(variant: Variant, searched_names: Collection[str], fit_params: Collection[str]) -> None:
-    prefix, model, searched = _as_tried(variant)
-    if refusal := _refusal(prefix, model, searched_names, searched):
-        own = variant.placed and _own_refusal(model) == refusal
-        raise ValueError(f"{refusal} (It is searched: {variant}.)" if own else refusal)
-    for name in _iterations(model):
-        if f"{prefix}{name}" in searched_names:
-            raise ValueError(
-                f"resource='partial_fit' makes passes in place of {prefix}{name}, which is searched too; take it out "
-                f"of the search space, or use resource='n_samples'."
-            )
-    names = names_at_last(variant.estimator, fit_params)
-    if _hides_classifier(model) and "classes" not in names:
-        raise ValueError(
-            f"resource='partial_fit' does not suit {type(model).__name__}: it is no classifier, and the one within has "
-            "to be told all labels; use resource='n_samples'."
-        )
-    _check_fit_params(prefix, model, names)
-
-
-def _check_fit_params(prefix: str, model: Any, names: Collection[str]) -> None:
-    """`partial_fit` may take less than `fit`: `coef_init`, say, makes no sense at the second pass."""
-    if sklearn.get_config()["enable_metadata_routing"] and not is_net(model):  # whose epochs are those of `fit`
-        _check_routes(prefix, model, names)
-    accepted = inspect.signature(model.partial_fit).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
-        return
-    for name in sorted(set(names) - set(accepted)):
-        raise ValueError(
-            f"resource='partial_fit' has no place for the fit parameter {name!r}: {type(model).__name__}.partial_fit "
-            f"takes {', '.join(accepted)}; leave it out, or use resource={_other_resource(prefix, model)!r}."
-        )
-
-
-def _check_routes(prefix: str, model: Any, names: Collection[str]) -> None:
-    """A meta-estimator hands on in `partial_fit` what is requested for that, whatever is for `fit`."""
-    routing = get_routing_for_object(model)
-    if not isinstance(routing, MetadataRouter):
-        return
-    params = dict.fromkeys(sorted(names), ())
-    try:
-        routing.validate_metadata(method="partial_fit", params=params)
-        routing.route_params(caller="partial_fit", params=params)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"resource='partial_fit' needs {', '.join(params)} requested for partial_fit within "
-            f"{type(model).__name__}, as for fit: call set_partial_fit_request on the estimator that takes it, or use "
-            f"resource={_other_resource(prefix, model)!r}."
-        ) from error
-
-
-def _other_resource(prefix: str, model: Any) -> str:
-    """What to name in place of `partial_fit`."""
-    size = size_parameter(model)
-    return "n_samples" if size is None else f"{prefix}{size}"
-
-
-def _stops_itself(model: Any) -> bool:
-    params = model.get_params(deep=False) if hasattr(model, "get_params") else {}
-    return _is_true(params.get("early_stopping"))
-
-
-def _is_true(value: Any) -> bool:
-    return isinstance(value, (bool, np.bool_)) and bool(value)
 
 
 def _most_rows(largest: int | None, n_rows: int | None) -> int:
@@ -423,17 +203,21 @@ def _check_not_searched(resource: str, prefix: str, model: Any, searched_names: 
 
 def _growth_of_parameter(variants: Iterable[Variant], resource: str, largest: int) -> Growth:
     """What goes on with one of them at least; what cannot is fitted anew."""
-    parts = [growing_part(variant.estimator) for variant in variants]
-    if any(_is_rounds(model, resource, prefix) for prefix, model in parts):
+    whole = [variant.estimator for variant in variants if not fits_steps_its_own_way(variant.estimator)]
+    parts = [growing_part(estimator) for estimator in whole]
+    if any(_is_rounds(model, resource, prefix, going_on=True) for prefix, model in parts):
         return Boosting(resource=resource, max_resources=largest)
     if any(resource == f"{prefix}{size_parameter(model)}" for prefix, model in parts):
         return WarmStart(resource=resource, max_resources=largest)
     return Refit(resource=resource)
 
 
-def _is_rounds(model: Any, resource: str, prefix: str) -> bool:
+def _is_rounds(model: Any, resource: str, prefix: str, *, going_on: bool = False) -> bool:
+    """Whether it is the number of a booster's rounds; `going_on`: of one that may go on."""
     library = library_of(model)
-    return library is not None and resource in {f"{prefix}{name}" for name in library.rounds}
+    if library is None or (going_on and may_look_back(model, library)):
+        return False
+    return resource in {f"{prefix}{name}" for name in library.rounds}
 
 
 def _usual_name(variants: Iterable[Variant], resource: str) -> str:

@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
 from sksearch.nets import governed
+from sksearch.resources.overrides import fits_steps_its_own_way
 from sksearch.resources.protocol import Fold
 from sksearch.spool import KEPT_FOLD
 
@@ -37,16 +38,17 @@ def growing_part(estimator: Any) -> tuple[str, Any]:
     return prefix, estimator
 
 
-def is_of_last(estimator: Any, resource: str) -> bool:
-    """Whether the parameter is one of the estimator that grows, not of something within it.
+def grows_by_itself(estimator: Any, resource: str) -> bool:
+    """Whether the parameter is one of the estimator that grows, not of something within it, and that can go on alone.
 
-    >>> is_of_last(Pipeline([("clf", "passthrough")]), "clf__max_iter")
+    >>> grows_by_itself(Pipeline([("clf", "passthrough")]), "clf__max_iter")
     True
-    >>> is_of_last(Pipeline([("clf", "passthrough")]), "clf__estimator__max_iter")
+    >>> grows_by_itself(Pipeline([("clf", "passthrough")]), "clf__estimator__max_iter")
     False
     """
     prefix, _ = growing_part(estimator)
-    return resource.startswith(prefix) and "__" not in resource.removeprefix(prefix)
+    own = resource.startswith(prefix) and "__" not in resource.removeprefix(prefix)
+    return own and not fits_steps_its_own_way(estimator)
 
 
 def names_at_last(estimator: Any, names: Collection[str]) -> set[str]:
@@ -84,9 +86,9 @@ def enter(estimator: Any, fold: Fold, *, trained: int, pause: bool) -> tuple[Any
         return model, caught
     before = _copied(fold) if pause and _has_steps(estimator) else None  # a step may work in place
     caught = _catch(estimator, fold)
-    if before is not None and not _repeats(_frozen(estimator), before, caught):
+    if before is not None and not _repeats(estimator, before, caught):
         # not a parameter, so clone leaves it behind
-        estimator.__dict__[KEPT_FOLD] = {name: getattr(caught, name) for name in ("X", "y", "fit_params")}
+        estimator.__dict__[KEPT_FOLD] = {name: getattr(caught, name) for name in ("X", "y", "fit_params", "whole")}
     return model, caught
 
 
@@ -122,9 +124,10 @@ def _frozen(pipeline: Any) -> Any:
         (name, step if step is None or isinstance(step, str) else _Frozen(step)) for name, step in pipeline.steps[:-1]
     ]
     name, last = pipeline.steps[-1]
-    arguments = {**pipeline.get_params(deep=False), "memory": None, "verbose": False}
-    arguments["steps"] = [*steps, (name, _frozen(last) if isinstance(last, Pipeline) else last)]
-    return type(pipeline)(**arguments)
+    frozen = copy(pipeline)
+    frozen.steps = [*steps, (name, _frozen(last) if isinstance(last, Pipeline) else last)]
+    frozen.memory, frozen.verbose = None, False
+    return frozen
 
 
 def _has_steps(estimator: Any) -> bool:
@@ -147,10 +150,10 @@ def _copied(fold: Fold) -> Fold:
         return fold._replace(X=None)
 
 
-def _repeats(frozen: Any, fold: Fold, caught: Fold) -> bool:
-    """Whether transforming gives what fitting gave, bit for bit."""
+def _repeats(pipeline: Any, fold: Fold, caught: Fold) -> bool:
+    """Whether transforming gives what fitting gave, bit for bit; by copies of the steps, as one may draw or count."""
     try:
-        again = _catch(frozen, fold)
+        again = _catch(_frozen(deepcopy(pipeline)), fold)
         if again.fit_params.keys() != caught.fit_params.keys():
             return False
         pairs = [(again.X, caught.X), (again.y, caught.y)]

@@ -23,7 +23,8 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
-from sksearch.resources.laststep import enter, fit, is_of_last
+from sksearch.resources.laststep import enter, fit, grows_by_itself
+from sksearch.resources.overrides import fits_its_own_way
 from sksearch.resources.protocol import Fold, Rows, Seed
 from sksearch.resources.refits import Refit
 
@@ -68,7 +69,9 @@ class WarmStart:
 
     def fit(self, estimator: Any, fold: Fold, *, n_resources: int, trained: int) -> Any:
         """Grow from size `trained` to size `n_resources`."""
-        if not is_of_last(estimator, self.resource):  # a step that is searched: this trial has it within another model
+        if not grows_by_itself(
+            estimator, self.resource
+        ):  # a step that is searched: this trial has it within another model
             return Refit(self.resource).fit(clone(estimator), fold, n_resources=n_resources, trained=0)
         name = self.resource.rpartition("__")[2]
         pause = n_resources < self.max_resources
@@ -125,7 +128,8 @@ def goes_on(model: Any, name: str) -> bool:
     if isinstance(model, _BAGGING):
         return not params["oob_score"]  # refused with warm_start
     if isinstance(model, _BOOSTING):
-        return params["n_iter_no_change"] is None  # what it has seen so far is forgotten
+        # what it has seen so far is forgotten; a subclass may have a monitor look on
+        return params["n_iter_no_change"] is None and not fits_its_own_way(model, ["sklearn"])
     if isinstance(model, LogisticRegression):
         return bool(params["solver"] != "liblinear")  # starts from nothing
     if isinstance(model, _MIXTURES):

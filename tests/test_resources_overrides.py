@@ -1,0 +1,424 @@
+"""Classes of the user's own: what their `fit` does beside that of the class they extend happens in a search, too.
+
+The truth is `cross_val_score` of scikit-learn, which calls nothing but `fit`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from catboost import CatBoostClassifier
+from imblearn.over_sampling import RandomOverSampler
+from imblearn.pipeline import Pipeline as ResamplingPipeline
+from lightgbm import LGBMClassifier, early_stopping
+from sklearn.base import BaseEstimator, TransformerMixin, clone, is_classifier
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.datasets import load_diabetes, make_classification
+from sklearn.decomposition import LatentDirichletAllocation, MiniBatchDictionaryLearning, MiniBatchNMF
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import Perceptron, SGDClassifier, SGDOneClassSVM, SGDRegressor
+from sklearn.model_selection import KFold, cross_val_score, train_test_split
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from xgboost import XGBClassifier
+
+from resolution import resolve
+from sksearch import HyperbandSearchCV
+from sksearch.resources import Boosting, PartialFit, Refit, WarmStart
+
+X, Y = make_classification(240, 12, n_informative=6, n_classes=3, weights=[0.6, 0.3], random_state=0)
+CV = KFold(3)
+
+
+def check_scores(model, space, resource, *, min_resources=1, max_resources=9, data=(X, Y)):
+    """Whether every evaluation of a search has the score of a model that `fit` has made at once; the search."""
+    search = HyperbandSearchCV(
+        model,
+        space,
+        resource=resource,
+        min_resources=min_resources,
+        max_resources=max_resources,
+        cv=CV,
+        n_candidates=4,
+        schedule="hyperband",
+        brackets=1,
+        sampler="random",
+        prune_folds=False,
+        random_state=0,
+    ).fit(*data)
+    assert {row["n_resources"] for row in search.history_} > {max_resources}
+    for row in search.history_:
+        params = {name: row[f"param_{name}"] for name in space} | {resource: row["n_resources"]}
+        once = cross_val_score(clone(model).set_params(**params), *data, cv=CV).mean()
+        assert row["score"] == pytest.approx(once, abs=1e-12)
+    return search
+
+
+# --- passes ---------------------------------------------------------------------------------------------
+
+
+class OfLogarithms(SGDRegressor):
+    """Learns the logarithm of its target."""
+
+    def fit(self, X, y, **params):
+        return super().fit(X, np.log1p(y), **params)
+
+    def predict(self, X):
+        return np.expm1(super().predict(X))
+
+
+class ByMixin:
+    def fit(self, X, y, **params):
+        return super().fit(X, np.log1p(y), **params)
+
+
+class MixedIn(ByMixin, SGDRegressor):
+    pass
+
+
+class PassesToo(OfLogarithms):
+    def partial_fit(self, X, y, **params):
+        return super().partial_fit(X, np.log1p(y), **params)
+
+
+class OnlyPasses(BaseEstimator):
+    """A base class that leaves `fit` to others."""
+
+    def partial_fit(self, X, y=None):
+        self.n_ = getattr(self, "n_", 0) + 1
+        return self
+
+
+class FitsByPasses(OnlyPasses):
+    def fit(self, X, y=None):
+        return self.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("model", [OfLogarithms(), MixedIn(), MultiOutputRegressor(OfLogarithms())], ids=repr)
+def test_no_passes_are_made_that_would_leave_out_what_the_users_fit_does(model):
+    assert resolve(model, n_classes=None).growth.resource != "partial_fit"
+    with pytest.raises(ValueError, match=r"leave out what (OfLogarithms|MixedIn).fit does .* a partial_fit of its own"):
+        resolve(model, "partial_fit", n_classes=None)
+
+
+@pytest.mark.parametrize("model", [PassesToo(), FitsByPasses(), SGDRegressor(), type("Own", (SGDRegressor,), {})()])
+def test_passes_are_made_where_they_know_what_fit_does(model):
+    assert resolve(model, n_classes=None).growth == PartialFit(max_resources=81)
+
+
+def test_a_search_learns_what_the_users_fit_learns():
+    data = load_diabetes(return_X_y=True)
+    search = HyperbandSearchCV(
+        OfLogarithms(random_state=0), {"alpha": [1e-5, 1e-3]}, cv=CV, n_candidates=2, random_state=0
+    )
+    search.set_params(max_resources=1000).fit(*data)
+    once = cross_val_score(OfLogarithms(random_state=0, **search.best_params_), *data, cv=CV).mean()
+    assert search.best_score_ == pytest.approx(once, abs=0.05)
+
+
+NMF, LDA = MiniBatchNMF(3, batch_size=20, random_state=0), LatentDirichletAllocation(3, random_state=0)
+MLP = MLPClassifier(hidden_layer_sizes=(5,), random_state=0)
+ADAPTIVE = clone(MLP).set_params(solver="sgd", learning_rate="adaptive", learning_rate_init=0.5)
+LINEAR = [model(random_state=0) for model in (SGDClassifier, SGDRegressor, Perceptron)]
+NOT_READ = [
+    *((model, "max_iter", [1, 50]) for model in [*LINEAR, SGDOneClassSVM(random_state=0)]),
+    *((model, "tol", [1e-6, 10.0]) for model in [*LINEAR, SGDOneClassSVM(random_state=0)]),
+    *((model, "n_iter_no_change", [1, 50]) for model in LINEAR),
+    (SGDClassifier(random_state=0), "validation_fraction", [0.1, 0.5]),
+    *((MLP, name, [1, 50]) for name in ("max_iter", "n_iter_no_change", "max_fun")),
+    (MLP, "tol", [1e-6, 10.0]),
+    (MLP, "validation_fraction", [0.1, 0.5]),
+    (MLPRegressor(hidden_layer_sizes=(5,), random_state=0), "tol", [1e-6, 1e9]),
+    (BernoulliRBM(3, random_state=0), "n_iter", [1, 9]),
+    (LDA, "max_iter", [1, 9]),
+    (LDA, "learning_method", ["batch", "online"]),
+    (LDA, "evaluate_every", [-1, 1]),
+    (LDA, "perp_tol", [1e-3, 1e3]),
+    (MiniBatchDictionaryLearning(3, random_state=0), "batch_size", [5, 50]),
+    *((MiniBatchDictionaryLearning(3, random_state=0), name, [1, 9]) for name in ("max_iter", "max_no_improvement")),
+    (MiniBatchDictionaryLearning(3, random_state=0), "tol", [1e-6, 10.0]),
+    (MiniBatchDictionaryLearning(3, random_state=0), "shuffle", [True, False]),
+    *((MiniBatchKMeans(4, random_state=0), name, [1, 9]) for name in ("max_iter", "max_no_improvement", "n_init")),
+    (MiniBatchKMeans(4, random_state=0), "tol", [0.0, 10.0]),
+    (NMF, "max_iter", [1, 9]),
+    (NMF, "max_no_improvement", [1, 9]),
+    (NMF, "fresh_restarts", [True, False]),
+]
+
+
+@pytest.mark.parametrize(("model", "name", "values"), NOT_READ, ids=lambda value: str(value)[:40])
+def test_what_passes_do_not_read_is_not_searched_beside_them(model, name, values):
+    """scikit-learn's own `partial_fit` makes the same model with any value."""
+    states = []
+    for value in values:
+        one = clone(model).set_params(**{name: value})
+        for number in range(3):
+            order = np.random.default_rng(number).permutation(len(X))
+            known = {"classes": np.unique(Y)} if number == 0 and is_classifier(one) else {}
+            one.partial_fit(abs(X[order]), Y[order], **known)
+        learned = ("coef_", "intercept_", "coefs_", "intercepts_", "components_", "cluster_centers_")
+        states.append([np.asarray(part) for key in learned for part in vars(one).get(key, [])])
+    assert sum(np.size(part) for part in states[0]) > 2
+    assert all(np.array_equal(one, other) for one, other in zip(*states, strict=True))
+    arguments = {"n_classes": 3 if is_classifier(model) else None, "searched_names": [name]}
+    with pytest.raises(ValueError, match=f"means nothing, but it is searched; take it out|{name!r} is also searched"):
+        resolve(model, "partial_fit", branches=[{name: values}], **arguments)
+    assert resolve(model, branches=[{name: values}], **arguments).growth.resource not in ("partial_fit", name)
+
+
+@pytest.mark.parametrize(
+    ("model", "branch"),
+    [
+        (ADAPTIVE, {"tol": [1e-4, 1.0], "n_iter_no_change": [1, 5]}),
+        (MLP, {"tol": [1e-4, 1.0], "solver": ["sgd", "adam"], "learning_rate": ["constant", "adaptive"]}),
+        (MiniBatchKMeans(4), {"reassignment_ratio": [0.0, 0.1]}),
+        (NMF, {"tol": [1e-4, 1.0]}),
+    ],
+)
+def test_what_passes_read_may_be_searched(model, branch):
+    assert resolve(model, branches=[branch], searched_names=list(branch)).growth.resource == "partial_fit"
+
+
+def test_adaptive_learning_rates_of_networks_read_when_to_adapt():
+    coefs = []
+    for changes in ({}, {"tol": 10.0}, {"tol": 10.0, "n_iter_no_change": 1}):
+        one = clone(ADAPTIVE).set_params(**changes)
+        for _ in range(6):
+            one.partial_fit(X, Y, classes=np.unique(Y))
+        coefs.append(one.coefs_[0])
+    assert not np.array_equal(coefs[0], coefs[2])
+    assert not np.array_equal(coefs[1], coefs[2])
+
+
+# --- Pipelines ------------------------------------------------------------------------------------------
+
+
+class Weighted(Pipeline):
+    """Sets weights by the labels that it sees."""
+
+    def fit(self, X, y=None, **params):
+        self.steps[-1][1].set_params(class_weight={0: 1.0, 1: 9.0, 2: float(np.sum(y == 2))})
+        return super().fit(X, y, **params)
+
+
+class Threshold(Pipeline):
+    """Looks at what the last step has learned."""
+
+    def fit(self, X, y=None, **params):
+        super().fit(X, y, **params)
+        self.limit_ = np.median(self.predict_proba(X)[:, 0])
+        return self
+
+    def predict(self, X):
+        return np.where(self.predict_proba(X)[:, 0] > self.limit_, 0, 1)
+
+
+class Tagged(Pipeline):
+    """Has another constructor, and the `fit` of scikit-learn."""
+
+    def __init__(self, steps, *, tag="x"):
+        super().__init__(steps)
+        self.tag = tag
+
+
+def steps(model):
+    return [("scale", StandardScaler()), ("clf", model)]
+
+
+@pytest.mark.parametrize("kind", [Weighted, Threshold, Tagged])
+@pytest.mark.parametrize("nested", [False, True])
+def test_pipelines_of_the_users_own_score_as_their_fit_has_them(kind, nested):
+    pipeline = kind(steps(RandomForestClassifier(random_state=0)))
+    model = Pipeline([("all", pipeline)]) if nested else pipeline
+    prefix = "all__" if nested else ""
+    check_scores(model, {f"{prefix}clf__max_depth": [1, 2, 3, 5]}, f"{prefix}clf__n_estimators")
+    growth = resolve(model, f"{prefix}clf__n_estimators").growth
+    assert isinstance(growth, WarmStart if kind is Tagged else Refit)
+
+
+@pytest.mark.parametrize("kind", [Weighted, Threshold])
+def test_pipelines_with_a_fit_of_their_own_make_no_passes(kind):
+    model = kind(steps(SGDClassifier()))
+    assert resolve(model).growth == Refit(resource="clf__max_iter")
+    with pytest.raises(ValueError, match=r"leave out what the Pipeline's own class does .* resource='clf__max_iter'"):
+        resolve(model, "partial_fit")
+    assert resolve(Pipeline([("all", model)])).growth == Refit(resource="all__clf__max_iter")
+
+
+def test_pipelines_with_another_constructor_make_the_same_passes():
+    arguments = {"param_distributions": {"clf__alpha": [1e-4, 1e-1]}, "max_resources": 9, "n_candidates": 2, "cv": CV}
+    scores = []
+    for kind in (Pipeline, Tagged):
+        search = HyperbandSearchCV(kind(steps(SGDClassifier(random_state=0))), random_state=0, **arguments).fit(X, Y)
+        assert search.resource_ == "partial_fit"
+        scores.append([row["score"] for row in search.history_])
+    assert scores[0] == scores[1]
+
+
+class Counted(RandomOverSampler):
+    n_calls = 0
+
+    def fit_resample(self, X, y, **params):
+        Counted.n_calls += 1
+        return super().fit_resample(X, y, **params)
+
+
+def test_pipelines_of_imbalanced_learn_resample_once_for_each_model():
+    model = ResamplingPipeline([("more", Counted(random_state=0)), ("clf", RandomForestClassifier(random_state=0))])
+    assert isinstance(resolve(model, "clf__n_estimators").growth, WarmStart)
+    Counted.n_calls = 0
+    arguments = {"resource": "clf__n_estimators", "min_resources": 1, "max_resources": 9, "n_candidates": 4}
+    search = HyperbandSearchCV(
+        model, {"clf__max_depth": [1, 2, 3, 5]}, cv=CV, prune_folds=False, refit=False, random_state=0, **arguments
+    ).fit(X, Y)
+    assert len(search.history_) > 4
+    assert Counted.n_calls == 4 * 3
+    check_scores(model, {"clf__max_depth": [1, 2, 3, 5]}, "clf__n_estimators")
+
+
+# --- boosters -------------------------------------------------------------------------------------------
+
+
+def held_out(X, y):
+    return train_test_split(X, y, stratify=y, random_state=0)
+
+
+class StopsLightGBM(LGBMClassifier):
+    def fit(self, X, y, **params):
+        X, X_held_out, y, y_held_out = held_out(X, y)
+        stop = [early_stopping(3, verbose=False)]
+        return super().fit(X, y, eval_X=X_held_out, eval_y=y_held_out, callbacks=stop, **params)
+
+
+class StopsXGBoost(XGBClassifier):
+    def fit(self, X, y, **params):
+        X, X_held_out, y, y_held_out = held_out(X, y)
+        return super().fit(X, y, eval_set=[(X_held_out, y_held_out)], verbose=False, **params)
+
+
+class StopsCatBoost(CatBoostClassifier):
+    def fit(self, X, y=None, **params):
+        X, X_held_out, y, y_held_out = held_out(X, y)
+        return super().fit(X, y, eval_set=(X_held_out, y_held_out), early_stopping_rounds=3, **params)
+
+
+class Monitored(GradientBoostingClassifier):
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(X, y, sample_weight, monitor=lambda number, *_: number >= 4)
+
+
+@pytest.mark.parametrize(
+    ("model", "resource"),
+    [
+        (StopsLightGBM(verbose=-1, n_jobs=1, random_state=0), "n_estimators"),
+        (StopsXGBoost(early_stopping_rounds=3, n_jobs=1, random_state=0), "n_estimators"),
+        (StopsCatBoost(depth=3, verbose=0, thread_count=1, allow_writing_files=False, random_seed=0), "iterations"),
+        (Monitored(random_state=0), "n_estimators"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_boosters_that_stop_in_a_fit_of_their_own_are_fitted_anew(model, resource):
+    check_scores(model, {"learning_rate": [0.1, 0.3, 0.5, 1.0]}, resource, min_resources=3, max_resources=27)
+    growth = resolve(model, resource).growth
+    assert isinstance(growth, WarmStart if isinstance(model, Monitored) else Refit)
+
+
+def test_boosters_of_the_users_own_that_leave_fit_alone_go_on():
+    own = type("Own", (LGBMClassifier,), {})
+    assert isinstance(resolve(own(), "n_estimators").growth, Boosting)
+
+
+# --- what a search leaves alone ----------------------------------------------------------------------------
+
+
+class Noise(TransformerMixin, BaseEstimator):
+    """Draws anew whenever it transforms."""
+
+    def fit(self, X, y=None):
+        self.rng_ = np.random.default_rng(0)
+        return self
+
+    def transform(self, X):
+        return X + 0.5 * self.rng_.normal(size=X.shape)
+
+
+def test_steps_that_draw_as_they_transform_draw_what_they_would_have():
+    model = Pipeline([("noise", Noise()), ("clf", RandomForestClassifier(random_state=0))])
+    check_scores(model, {"clf__max_depth": [1, 2, 3, 5]}, "clf__n_estimators")
+
+
+def test_a_class_of_a_script_is_left_alone_beside_a_function_without_a_name():
+    """With a lambda in the model all was sent by value, and what came back was put into the script's class."""
+    code = """
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import SGDClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sksearch import HyperbandSearchCV
+
+SCALE = 1.0
+
+class Scaler(TransformerMixin, BaseEstimator):
+    n_fits = 0
+
+    def fit(self, X, y=None):
+        Scaler.n_fits += 1
+        return self
+
+    def transform(self, X):
+        return np.asarray(X) * SCALE
+
+before = Scaler.transform
+X, y = [[0.0], [1.0], [0.1], [0.9]] * 5, [0, 1, 0, 1] * 5
+pipe = make_pipeline(FunctionTransformer(lambda X: X), Scaler(), SGDClassifier(random_state=0))
+search = HyperbandSearchCV(pipe, {"sgdclassifier__alpha": [0.1, 0.01, 0.001]}, max_resources=9, cv=2, random_state=0)
+search.fit(X, y)
+SCALE = 100.0
+trials = {row["trial"] for row in search.history_ if row["n_splits_done"] == 2}
+print(Scaler.transform is before, Scaler.n_fits > 2 * len(trials), search.best_estimator_[1].transform([1.0])[0])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["True", "True", "100.0"]
+
+
+class TakesColumns(SGDRegressor):
+    """A fit parameter with an entry for each column."""
+
+    def fit(self, X, y, columns=None):
+        return super().fit(X * np.asarray(columns), y)
+
+    def partial_fit(self, X, y, columns=None):
+        return super().partial_fit(X * np.asarray(columns), y)
+
+
+def test_what_has_no_entry_per_row_stays_so_beside_rows_that_are_kept():
+    from sklearn.decomposition import PCA
+
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(90, 60))
+    model = Pipeline([("pca", PCA(60, svd_solver="full")), ("last", TakesColumns(random_state=0))])
+    weights = rng.random(60) * 0.1  # as long as a fold has rows
+    scores = []
+    for least in (1, 9):
+        search = HyperbandSearchCV(
+            model, {"last__alpha": [1e-4]}, min_resources=least, max_resources=9, n_candidates=1, cv=CV, random_state=0
+        )
+        search.set_params(prune_folds=False, refit=False).fit(rows, rows[:, 0], last__columns=weights)
+        scores.append(search.cv_results_["mean_test_score"][0])
+    assert scores[0] == scores[1]
+
+
+def test_the_time_of_a_model_that_went_on_is_that_of_all_its_fits():
+    forest = RandomForestClassifier(random_state=0)
+    arguments = {"resource": "n_estimators", "max_resources": 9, "min_resources": 1, "cv": CV, "random_state": 0}
+    search = HyperbandSearchCV(forest, {"max_depth": [1, 2, 3, 5]}, prune_folds=False, **arguments).fit(X, Y)
+    for trial, mean in enumerate(search.cv_results_["mean_fit_time"]):
+        rows = [row["fit_time"] for row in search.history_ if row["trial"] == trial]
+        assert mean * 3 == pytest.approx(sum(rows), rel=1e-9)
+    assert max(sum(row["trial"] == trial for row in search.history_) for trial in range(4)) == 3
