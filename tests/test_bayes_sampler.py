@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binom, loguniform
+from scipy.stats import binom, expon, geom, loguniform, norm
 
 from sksearch.gp import acquisition, maximize, regression, transform, warping
 from sksearch.samplers.bayes import BayesSampler, informative, last_refit
 from sksearch.samplers.design import complete, design_point, known_values, n_initial
+from sksearch.samplers.random import RandomSampler
 from sksearch.space import Integer, Real, Space, dimensions
 from sksearch.trials import Evaluation, History, Outcome, Params, Trial
 
@@ -118,6 +119,66 @@ def test_known_values_take_what_lies_in_the_space_from_the_fittest_branch():
     assert known_values(space, {"clf": "other", "C": 1.0, "k": 500}) == {"C": 1.0}
     assert known_values(space, {"clf": "knn", "C": 1.0, "k": 5}) == {"clf": "knn", "k": 5}
     assert known_values(space, {}) == {}
+    one_more = space_of([{"C": Real(0.1, 10)}, {"C": Real(0.1, 10), "scale": ["off"], "k": Integer(1, 20)}])
+    assert known_values(one_more, {"C": 1.0, "k": 5, "scale": "on"}) == {"C": 1.0}  # the estimator as it is
+
+
+@pytest.mark.parametrize("sampler", [BayesSampler, RandomSampler])
+@pytest.mark.parametrize("dimension", [[1, 2, 3], Integer(1, 3)], ids=["list", "range"])
+def test_values_have_the_types_of_the_space(sampler, dimension):
+    """1.0 is all features of a forest, and 1 is one of them."""
+    space = space_of({"k": dimension})
+    given = [known_values(space, {"k": 1.0}), {"k": np.int64(2)}, {"k": 3.0}]
+    arguments = {"n_trials": 3} if sampler is BayesSampler else {}
+    history = search(sampler(space, initial_params=given, **arguments), lambda _: 0.0, 5)
+    values = [trial.params["k"] for trial in history.trials]
+    assert values == [1, 2, 3]
+    assert {type(value) for value in values} == {int}
+
+
+@pytest.mark.parametrize("sampler", [BayesSampler, RandomSampler])
+@pytest.mark.parametrize(
+    ("dimension", "given"),
+    [
+        (expon(scale=100), [1e5, 2000.0, 5000.0, 1e4]),
+        (norm(), [6.0, 9.0, -7.0]),
+        (geom(1e-3), [20_000, 30_000]),
+        (Real(0, 1e9), [1e-4, 1e-5]),
+        (Integer(0, 10**14), [5, 6]),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_all_that_is_given_is_tried_even_where_points_are_the_same(sampler, dimension, given):
+    space = space_of({"x": dimension})
+    arguments = {"n_trials": 20} if sampler is BayesSampler else {}
+    history = search(
+        sampler(space, initial_params=[{"x": x} for x in [*given, given[0]]], **arguments), lambda _: 0.0, 9
+    )
+    assert [trial.params["x"] for trial in history.trials][: len(given)] == given
+    assert [trial.params["x"] for trial in history.trials].count(given[0]) == 1
+
+
+@pytest.mark.parametrize("given", [[{"b": 1}], [{"a": 3.5}], [{"a": 3.5, "b": 2}], []])
+def test_random_draws_need_no_quantiles_whatever_is_given(given):
+    class OnlyRvs:
+        def rvs(self, random_state):
+            return random_state.uniform()
+
+    space = space_of({"a": OnlyRvs(), "b": [1, 2, 3]})
+    assert known_values(space, {"a": 0.5, "b": 2}) == {"b": 2}  # who knows whether it draws 0.5
+    history = search(RandomSampler(space, given), lambda _: 0.0, 5)
+    for params, trial in zip(given, history.trials, strict=False):
+        assert params.items() <= trial.params.items()
+    assert len(history.trials) == 5
+
+
+@pytest.mark.parametrize("spec", [{"x": loguniform(1e-3, 1e3)}, {"x": list(range(300))}], ids=["infinite", "finite"])
+def test_random_draws_do_not_encode_the_same_trials_again(spec, monkeypatch):
+    calls = []
+    encode = Space.encode
+    monkeypatch.setattr(Space, "encode", lambda space, params: calls.append(1) or encode(space, params))
+    search(RandomSampler(space_of(spec), [{"x": 1}]), lambda _: 0.0, 100)
+    assert len(calls) < 400
 
 
 @pytest.mark.parametrize(
@@ -319,7 +380,8 @@ def test_initial_params_are_not_repeated_by_their_completion():
 def test_completing_gives_up_when_every_completion_is_known():
     space = space_of({"a": [1, 2]})
     known = frozenset(point.tobytes() for point in np.round(space.enumerate(), 12) + 0.0)
-    assert complete(space, {"a": 1}, known, np.random.default_rng(0)) is None
+    assert complete(space, {}, [], np.random.default_rng(0), seen=known) is None
+    assert complete(space, {"a": 1}, [{"a": 1}, {"a": 2}], np.random.default_rng(0)) is None
 
 
 def test_pending_trials_are_avoided():

@@ -841,6 +841,27 @@ def test_a_list_of_two_numbers_is_two_values_and_warns_where_a_tuple_is_a_range(
         parse_range(np.array([1, 10]))
 
 
+@pytest.mark.parametrize("spec", [("log-uniform", 1e-5, 1e-1), (1, "uniform", 10)])
+def test_a_prior_in_another_place_is_refused_where_a_tuple_is_a_range(spec):
+    with pytest.raises(ValueError, match=r"parameter 'alpha': .* two numbers and a prior.* write \(low, high, prior\)"):
+        parse_range(spec)
+    assert parse(spec).n_levels == parse_range(list(spec)).n_levels == 3
+
+
+@given(
+    spec=hs.sampled_from([Integer(1, 9), [1, 2, 5], [0.5, 1.0], Real(0.1, 9.0), st.randint(1, 9), st.loguniform(1, 9)]),
+    u=hs.floats(0, 1),
+)
+def test_canonical_values_are_those_that_the_dimension_gives(spec, u):
+    dimension = parse(spec)
+    value = dimension.from_unit(u)
+    for other in (value, np.float64(value), np.int64(value) if value == int(value) else value, float(value)):
+        if dimension.contains(other):  # two values are categories, where 1 is not 1.0
+            canonical = dimension.canonical(other)
+            assert type(canonical) is type(value)
+            assert canonical == value
+
+
 @pytest.mark.parametrize("values", [[1, 10, "log-uniform"], [0.1, 1.0, "uniform"], [1, 10, "log-uniform", 2]])
 def test_a_list_that_names_a_prior_is_refused_where_a_tuple_is_a_range(values):
     with pytest.raises(ValueError, match=rf"parameter 'alpha': .* write \({values[0]}, {values[1]}, '{values[2]}'\)"):

@@ -26,6 +26,7 @@ from sksearch.gp.regression import EXPECTED_NOISE, Design, GaussianProcess, fit
 from sksearch.gp.sobol import uniform_points
 from sksearch.gp.transform import HalfRankWarp
 from sksearch.samplers.design import check_initial_params, complete, design_point, n_initial
+from sksearch.samplers.points import EncodedTrials
 from sksearch.samplers.quotas import Quotas
 from sksearch.space import Space
 from sksearch.trials import History, Outcome, Params
@@ -209,7 +210,7 @@ class BayesSampler:
     _domain: Domain = field(init=False, repr=False, compare=False)
     _quotas: Quotas | None = field(init=False, repr=False, compare=False)
     _initial: list[Params] = field(init=False, repr=False, compare=False)
-    _encoded: dict[int, tuple[Params, Array]] = field(init=False, repr=False, compare=False)
+    _points: EncodedTrials = field(init=False, repr=False, compare=False)
     _fitted: _Fitted | None = field(init=False, repr=False, compare=False)
     _everything: Array | None = field(init=False, repr=False, compare=False)
 
@@ -221,11 +222,11 @@ class BayesSampler:
         self._quotas = None if self.quotas is None else Quotas(self.space, self.quotas)
         self._initial = check_initial_params(self.space, self.initial_params)
         self._warpable = tuple(i for i, n in enumerate(self.space.n_categories) if n == 0)
-        self._encoded, self._fitted, self._everything = {}, None, None
+        self._points, self._fitted, self._everything = EncodedTrials(self.space), None, None
 
     def suggest(self, history: History, rng: np.random.Generator) -> Params | None:
         """Parameters of the next trial; None when every point of a finite space, or every quota, was asked for."""
-        points = self._points(history)
+        points = self._points.of(history)
         number = len(points)
         quotas = self._quotas
         domain = self._domain if quotas is None else quotas.restrict(self._domain, points)
@@ -239,7 +240,8 @@ class BayesSampler:
                 return None
         if number < len(self._initial):
             allowed = None if quotas is None else partial(quotas.allowed, known=points)
-            params = complete(self.space, self._initial[number], frozenset(keys(points)), rng, allowed)
+            tried, seen = [trial.params for trial in history.trials], frozenset(keys(points))
+            params = complete(self.space, self._initial[number], tried, rng, seen=seen, allowed=allowed)
             if params is not None:
                 return params
         with _OneBlasThread():
@@ -265,7 +267,7 @@ class BayesSampler:
         mean, sd : (t,) arrays
             nan before the first finite score.
         """
-        points = self._points(history)
+        points = self._points.of(history)
         with _OneBlasThread():
             model = self._model(history, points)
             if model is None:
@@ -369,17 +371,6 @@ class BayesSampler:
         )
         design = Design.of(features[most], groups, hyperparameters, extra[most])
         return _Fitted(data.key, observed.numbers, observed.numbers[most], design, next_start)
-
-    def _points(self, history: History) -> Array:
-        """(t, d) of all trials; remembered, for quantiles of scipy's distributions are slow."""
-        points = np.empty((len(history.trials), self.space.n_columns))
-        for trial in history.trials:
-            known = self._encoded.get(trial.number)
-            if known is None or known[0] is not trial.params:
-                known = trial.params, self.space.encode(trial.params)
-                self._encoded[trial.number] = known
-            points[trial.number] = known[1]
-        return points
 
     def _all_points(self) -> Array:
         if self._everything is None:

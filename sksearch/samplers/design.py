@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from sksearch.gp.features import Array
 from sksearch.gp.maximize import Domain, keys, unseen, unseen_neighbours
 from sksearch.gp.sobol import uniform_points
 from sksearch.space import Dimension, Space
+from sksearch.space.dimensions import SampleOnly
+from sksearch.space.values import same
 from sksearch.trials import Params
 
 _DRAWS = 1000
@@ -34,7 +36,7 @@ def n_initial(n_columns: int, n_workers: int, n_trials: int | None) -> int:
 
 
 def check_initial_params(space: Space, initial_params: Sequence[Params]) -> list[Params]:
-    """The given dicts without repetitions.
+    """The given dicts without repetitions, values in the types of the space.
 
     Raises
     ------
@@ -42,7 +44,6 @@ def check_initial_params(space: Space, initial_params: Sequence[Params]) -> list
         If one fits no branch of the space: an unknown name, or a value outside its dimension.
     """
     kept: list[Params] = []
-    points: set[bytes] = set()
     for params in initial_params:
         branches = [branch for branch in space.branches if all(name in branch for name in params)]
         if not branches:
@@ -57,17 +58,15 @@ def check_initial_params(space: Space, initial_params: Sequence[Params]) -> list
                 f"initial_params must lie in the search space, got {outside!r}; "
                 "widen the space or leave the names out (they are then drawn at random)."
             )
-        if any(len(branch) == len(params) for branch in fitting):
-            key = keys(space.encode(params)[None])[0]
-            if key in points:
-                continue
-            points.add(key)
-        kept.append(dict(params))
+        given = {name: fitting[0][name].canonical(value) for name, value in params.items()}
+        whole = any(len(branch) == len(params) for branch in fitting)
+        if not (whole and any(same(given, other) for other in kept)):
+            kept.append(given)
     return kept
 
 
 def known_values(space: Space, params: Mapping[str, Any]) -> Params:
-    """The part of `params` that lies in the space: of the branch that holds most of it, names and values in it.
+    """The part of `params` that lies in the space: of a branch that has all its names there, else that has most.
 
     Examples
     --------
@@ -77,25 +76,53 @@ def known_values(space: Space, params: Mapping[str, Any]) -> Params:
     {'C': 1.0}
     """
     parts = [
-        {name: params[name] for name in branch if name in params and _contains(branch[name], params[name])}
+        {name: branch[name].canonical(value) for name, value in params.items() if _has(branch.get(name), value)}
         for branch in space.branches
     ]
-    return max(parts, key=len)
+    whole = [part for part, branch in zip(parts, space.branches, strict=True) if len(part) == len(branch)]
+    return max(whole or parts, key=len)
+
+
+def _has(dimension: Dimension | None, value: object) -> bool:
+    """Whether it certainly has the value: what a distribution may draw that can only be sampled is not known."""
+    return dimension is not None and not isinstance(dimension, SampleOnly) and _contains(dimension, value)
 
 
 def complete(
     space: Space,
     partial: Params,
-    seen: frozenset[bytes],
+    tried: Iterable[Params],
     rng: np.random.Generator,
+    *,
+    seen: frozenset[bytes] = frozenset(),
     allowed: Callable[[Array], NDArray[np.bool_]] | None = None,
 ) -> Params | None:
-    """`partial` with the other names drawn at random; None when only known or forbidden points have these values."""
+    """`partial` with the other names drawn at random; None when only known or forbidden points have these values.
+
+    Parameters
+    ----------
+    space : Space
+    partial : dict
+        Values of the space. Where nothing is left out it is new unless it equals one of `tried`: distant values may be
+        one point, at the end of a distribution.
+    tried : iterable of dicts
+        What the trials so far have.
+    rng : Generator
+    seen : frozenset of bytes, default=frozenset()
+        Their points; none in a space that has infinitely many.
+    allowed : callable, default=None
+        Which of some points, (m, d), may be tried.
+    """
+    if space.contains(partial):
+        new = not any(same(partial, params) for params in tried)
+        return dict(partial) if new and (allowed is None or allowed(space.encode(partial)[None])[0]) else None
     for _ in range(_DRAWS):
         drawn = space.sample(rng)
         params = {**drawn, **partial}
         if len(params) > len(drawn) or not space.contains(params):
             continue  # drawn from another branch
+        if not seen and allowed is None:
+            return params
         point = space.encode(params)[None]
         if keys(point)[0] not in seen and (allowed is None or allowed(point)[0]):
             return params
@@ -136,7 +163,6 @@ def _search_seed(rng: np.random.Generator) -> np.random.SeedSequence:
 
 def _contains(dimension: Dimension, value: object) -> bool:
     try:
-        dimension.to_unit(value)
-    except (ValueError, TypeError):
+        return dimension.contains(value)
+    except TypeError:
         return False
-    return True

@@ -10,6 +10,7 @@ import numpy as np
 
 from sksearch.gp.maximize import keys, unseen
 from sksearch.samplers.design import check_initial_params, complete
+from sksearch.samplers.points import EncodedTrials
 from sksearch.space import Space
 from sksearch.trials import History, Params
 
@@ -42,25 +43,27 @@ class RandomSampler:
     space: Space
     initial_params: Sequence[Params] = ()
     _initial: list[Params] = field(init=False, repr=False, compare=False)
+    _points: EncodedTrials = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._initial = check_initial_params(self.space, self.initial_params)
+        self._points = EncodedTrials(self.space)
 
     def suggest(self, history: History, rng: np.random.Generator) -> Params | None:
         """The next draw; None when every point of a finite space was suggested."""
-        if math.isinf(self.space.size) and not self._initial:
-            return self.space.sample(rng)
-        tried = frozenset(keys(np.array([self.space.encode(trial.params) for trial in history.trials])))
+        infinite = math.isinf(self.space.size)  # then no draw comes twice, and some may have no coordinates
+        seen = frozenset() if infinite else frozenset(keys(self._points.of(history)))
         number = len(history.trials)
         if number < len(self._initial):
-            params = complete(self.space, self._initial[number], tried, rng)
+            tried = [trial.params for trial in history.trials]
+            params = complete(self.space, self._initial[number], tried, rng, seen=seen)
             if params is not None:
                 return params
         for _ in range(_DRAWS):
             params = self.space.sample(rng)
-            if math.isinf(self.space.size) or keys(self.space.encode(params)[None])[0] not in tried:
+            if infinite or keys(self.space.encode(params)[None])[0] not in seen:
                 return params
         if self.space.size > _ENUMERATED:
             return params
-        left = unseen(self.space.enumerate(), tried)
+        left = unseen(self.space.enumerate(), seen)
         return self.space.decode(left[rng.integers(len(left))]) if len(left) else None

@@ -82,6 +82,10 @@ class Dimension(ABC):
             return False
         return True
 
+    def canonical(self, value: Any) -> Any:
+        """`value`, of the dimension, in the type that the dimension itself gives it: 3 for 3.0 among integers."""
+        return plain(value)
+
     def __eq__(self, other: object) -> bool:
         """Whether both have the same values at the same coordinates."""
         return isinstance(other, type(self)) and same(self._identity(), other._identity())
@@ -151,6 +155,10 @@ class Interval(Dimension):
             raise ValueError(f"{short(value)} is not {expected}.")
         u = (self._warp(float(number)) - self._start) / self._width
         return min(max(u, self.interior[0]), self.interior[1])
+
+    def canonical(self, value: Any) -> float:
+        """`value` as a float."""
+        return float(value)
 
     def from_unit(self, u: float) -> float:
         """The number at coordinate `u`, exactly `low` at 0 and `high` at 1."""
@@ -226,6 +234,10 @@ class IntegerRange(Dimension):
         if number != int(number) or not self.low <= number <= self.high:
             raise ValueError(f"{short(value)} is not {expected}.")
         return float(self._units(np.array([int(number) - self.low], dtype=np.float64))[0])
+
+    def canonical(self, value: Any) -> int:
+        """`value` as an int."""
+        return int(value)
 
     def from_unit(self, u: float) -> int:
         """The integer whose cell holds coordinate `u`."""
@@ -332,6 +344,11 @@ class Levels(Dimension):
             raise ValueError(f"{short(value)} is not one of the values {short(list(self.values))}.")
         return float(self._units[index])
 
+    def canonical(self, value: Any) -> Any:
+        """The listed one."""
+        index = self._lookup.index(value)
+        return plain(value) if index is None else self.values[index]
+
     def _tail(self, value: Any) -> int | None:
         """The end of the table that stands for an unlisted `value` of the support, if it does."""
         if self.support is None or not is_finite_number(value) or value != int(value):
@@ -389,6 +406,10 @@ class Quantiles(Dimension):
         if not self.low <= number <= self.high:
             raise ValueError(f"{short(value)} is not {expected}.")
         return min(max(float(self._cdf(number)), self.interior[0]), self.interior[1])
+
+    def canonical(self, value: Any) -> float:
+        """`value` as a float."""
+        return float(value)
 
     def from_unit(self, u: float) -> float:
         """The quantile at probability `u`."""

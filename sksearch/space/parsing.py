@@ -86,6 +86,11 @@ def _parse(spec: Any, *, name: str, tuple_is_range: bool) -> Dimension:
     if tuple_is_range and isinstance(spec, tuple) and (bounds := _as_range(spec)) is not None:
         return bounds.dimension
     values = listed(spec)
+    if tuple_is_range and isinstance(spec, tuple) and _misplaces_prior(values):
+        raise ValueError(
+            f"{spec!r} has two numbers and a prior, but not as a range has them; write (low, high, prior), or a list "
+            "if these are values."
+        )
     if not tuple_is_range and isinstance(spec, tuple) and _has_log_prior(values):
         kind = "Integer" if all(isinstance(plain(bound), int) for bound in values[:2]) else "Real"
         base = "".join(f", base={value!r}" for value in values[3:])
@@ -130,6 +135,13 @@ def _as_range(spec: tuple[Any, ...]) -> Real | Integer | None:
     if isinstance(low, int) and isinstance(high, int):
         return Integer(low, high, prior, base=base)
     return Real(low, high, prior, base=base)
+
+
+def _misplaces_prior(values: list[Any]) -> bool:
+    """Whether two of three values are numbers, and the first or second is a prior."""
+    one = [value for value in values if isinstance(value, str) and value in PRIORS]
+    others = [value for value in values if is_number(plain(value))]
+    return len(values) == 3 and len(one) == 1 and len(others) == 2 and one != values[2:]
 
 
 def _has_log_prior(values: list[Any]) -> bool:
@@ -195,7 +207,7 @@ def _check_sampled(spec: Any) -> None:
     except Exception as error:
         raise ValueError(
             f"the distribution {_described(spec)} cannot be drawn from ({type(error).__name__}: {error}); "
-            "check its arguments, and that it is frozen: scipy.stats.randint(1, 10)."
+            "check its arguments, and that it is frozen, as scipy.stats.randint(1, 10) and uniform(0, 2) are."
         ) from error
 
 
