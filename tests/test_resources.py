@@ -1019,7 +1019,7 @@ def test_amounts_given_are_taken():
     resolved = resolve(SGDClassifier(), min_resources=2, max_resources=np.int64(20))
     assert resolved == (PartialFit(max_resources=20), 2, 20)
     resolved = resolve(Ridge(), min_resources=50, max_resources=500, n_classes=None)
-    assert resolved == (Samples(n_rows=1000, stratify=False), 50, 500)
+    assert resolved == (Samples(n_rows=1000, stratify=False, least=50), 50, 500)
     assert resolve(SVC(), n_rows=12, n_splits=5).min_resources == 12
     assert resolve(SVC(), n_rows=100_000).min_resources == 1234
     assert resolve(SGDClassifier(), factor=2).min_resources == 1

@@ -15,7 +15,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.svm import SVC
 
@@ -248,7 +248,22 @@ def test_samples_are_fitted_anew():
 @pytest.mark.parametrize("n_classes", [3, None])
 def test_classifiers_have_samples_with_every_class(estimator, n_classes):
     resolved = resolve_rows(estimator=estimator, n_classes=n_classes)
-    assert resolved.growth == Samples(n_rows=100, stratify=n_classes is not None)
+    assert resolved.growth == Samples(n_rows=100, stratify=n_classes is not None, least=resolved.min_resources)
+
+
+@pytest.mark.parametrize("classifies", [True, False])
+def test_small_folds_have_as_many_rows_as_the_search_asks_for_at_least(classifies):
+    """Forty neighbours need forty rows, in the first fold of a time series, too."""
+    splits = list(TimeSeriesSplit(4).split(np.zeros(400)))
+    y = np.arange(400) % 2
+    growth = resolve_rows(n_rows=320, n_splits=4, n_classes=2 if classifies else None, min_resources=40).growth
+    for train, _ in splits:
+        before = set()
+        for n_resources in (40, 106, 320):
+            rows = set(growth.rows(train, y, None, n_resources=n_resources, seed=SEED).tolist())
+            assert len(rows) == max(40, len(train) * n_resources // 320)
+            assert before <= rows <= set(train.tolist())
+            before = rows
 
 
 # --- whole searches ---------------------------------------------------------------------------------------

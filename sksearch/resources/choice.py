@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
@@ -145,6 +146,8 @@ def resolve_resource(
             f"{name}={value} rows are too few to hold one of each class{' of each target' * (len(numbers) > 1)}, as "
             f"every sample of a classifier does; set it to at least {fewest}, or to 'auto'."
         )
+    if isinstance(growth, Samples):
+        growth = replace(growth, least=smallest)
     return Resolved(growth, smallest, largest)
 
 

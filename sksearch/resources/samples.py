@@ -18,8 +18,8 @@ class Samples:
     """Training rows; a promoted trial is fitted anew on more of them.
 
     For a fold with as many training rows as the largest, a unit is a row; smaller folds give the same
-    share of their rows. A smaller sample is part of every
-    larger one. Samples for a classifier keep the shares of the classes (of a single target) and have at
+    share of their rows, but not fewer than `least`. A smaller sample is part of every larger one.
+    Samples for a classifier keep the shares of the classes (of a single target) and have at
     least one row of each class of each target, so that they are not for fewer units than that may take.
     With groups, whole groups are taken one after the other, the last in part; only the one row of a class
     may be of a later group.
@@ -29,6 +29,8 @@ class Samples:
     """Training rows of the largest fold: at this resource all rows of every fold are used."""
     stratify: bool
     """Whether y holds the labels of a classifier."""
+    least: int = 1
+    """Rows that a sample has at least, if its fold has so many."""
     resource: str = "n_samples"
     resumes: bool = False
 
@@ -39,7 +41,7 @@ class Samples:
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:
         """So many of `train`, in their order there."""
         n_train = len(train)
-        n_kept = n_train * n_resources // self.n_rows
+        n_kept = max(n_train * n_resources // self.n_rows, self.least)
         if n_kept >= n_train:
             return train
         rng = np.random.default_rng(seed)
