@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from sksearch._sklearn import (
     HAS_CALLBACKS,
@@ -33,6 +34,7 @@ from sksearch._sklearn import (
     without_callbacks,
 )
 from sksearch.resources import Fold, Growth
+from sksearch.resources.quiet import ignored
 from sksearch.trials import FailedScore, Job, Params, Scores
 
 if TYPE_CHECKING:
@@ -195,7 +197,9 @@ class Evaluator:
             with fit_task(task.context, self.caller, model, X_train, y_train, fit_params):
                 whole = tuple(value for name, value in fit_params.items() if value is self.fit_params[name])
                 fold = Fold(X_train, y_train, fit_params, seed, growing.classes, whole)
-                model = growing.growth.fit(model, fold, n_resources=task.n_resources, trained=trained)
+                with nullcontext() if task.n_resources >= growing.max_resources else ignored(ConvergenceWarning):
+                    # it gets more iterations if it is promoted
+                    model = growing.growth.fit(model, fold, n_resources=task.n_resources, trained=trained)
         except Exception:
             if self.error_score == "raise":
                 raise

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +23,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sksearch.resources.laststep import enter, fit, grows_by_itself
 from sksearch.resources.overrides import fits_its_own_way
 from sksearch.resources.protocol import Fold, Rows, Seed
+from sksearch.resources.quiet import ignored
 from sksearch.resources.refits import Refit
 
 _LOOK_BACK = {"coef_init", "intercept_init", "monitor"}
@@ -82,7 +80,8 @@ class WarmStart:
         size = n_resources - trained if going_on and not counts_total(model, name) else n_resources
         usual = {key: value for key, value in model.get_params(deep=False).items() if key == "warm_start"}
         model.set_params(**dict.fromkeys(usual, going_on), **{name: size})
-        with _same_data() if going_on else nullcontext():
+        # forests warn that balanced weights are others if the data are: these are the same
+        with ignored(UserWarning, 'class_weight presets "balanced"') if going_on else nullcontext():
             fit(model, caught)
         model.set_params(**usual, **{name: n_resources})
         return estimator
@@ -90,20 +89,6 @@ class WarmStart:
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
         """All rows."""
         return train
-
-
-@contextmanager
-def _same_data() -> Iterator[None]:
-    """Within the block forests do not warn that balanced weights are others if the data are: these are the same.
-
-    Not in threads, where filters of warnings that end out of order stay behind.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", 'class_weight presets "balanced"', UserWarning)
-        yield
 
 
 def counts_total(model: Any, name: str) -> bool:
