@@ -154,17 +154,21 @@ def _record(fold: FoldScore) -> dict[str, Any]:
     return record
 
 
-def name_errors(records: Sequence[dict[str, Any]], error_score: float | str) -> None:
+def name_errors(
+    records: Sequence[dict[str, Any]], error_score: float | str, others: Sequence[dict[str, Any]] = ()
+) -> None:
     """Where a callable `scoring` gives scores by name: `error_score` by these names for what failed, changed in place.
 
-    As scikit-learn does it for fits, but also where the callable itself has raised.
+    As scikit-learn does it for fits, but also where the callable itself has raised. `others`: more records to know the
+    names from.
     """
 
     def failed(record: dict[str, Any], part: str) -> bool:
         return record["fit_error"] is not None or isinstance(record.get(part), FailedScore)
 
     for part in ("test_scores", "train_scores"):
-        names = next((record[part] for record in records if isinstance(record.get(part), Mapping)), ())
+        found = (record[part] for record in (*records, *others) if isinstance(record.get(part), Mapping))
+        names = next(found, ())
         for record in records if names else ():
             if failed(record, part) and not isinstance(record.get(part), Mapping):
                 record[part] = dict.fromkeys(names, error_score)

@@ -96,12 +96,13 @@ class Outcome:
     end_time: float = math.nan
     """When its last fold came back, in seconds since the search began."""
 
-    @property
-    def status(self) -> Status:
-        """Whether the score can be compared with others, and rests on all folds."""
-        if not math.isfinite(self.score):
-            return "failed"
-        return "pruned" if any(math.isnan(score) for score in self.fold_scores) else "ok"
+    status: Status = field(init=False)
+    """Whether the score can be compared with others, and rests on all folds."""
+
+    def __post_init__(self) -> None:
+        unseen = any(map(math.isnan, self.fold_scores))
+        status = "failed" if not math.isfinite(self.score) else "pruned" if unseen else "ok"
+        object.__setattr__(self, "status", status)  # asked for very often
 
 
 class History:

@@ -446,7 +446,7 @@ def test_what_passes_of_a_net_would_ignore_is_refused():
     with sklearn.config_context(enable_metadata_routing=True):
         asks = classifier().set_fit_request(sample_weight=True)
         assert resolve(asks, "partial_fit", fit_params=["sample_weight"]).growth == PartialFit(81)
-    with pytest.raises(ValueError, match="in place of max_epochs, which is searched"):
+    with pytest.raises(ValueError, match="for which max_epochs means nothing, but it is searched"):
         resolve(classifier(), "partial_fit", searched_names=["lr", "max_epochs"])
     assert resolve(classifier(), searched_names=["lr", "max_epochs"]).growth.resource == "n_samples"
     assert resolve(MultiOutputRegressor(skorch.NeuralNetRegressor(Line)), n_classes=None).growth.resource == "n_samples"

@@ -31,7 +31,7 @@ import sklearn.model_selection as sk
 from scipy.stats import loguniform, norm, randint, uniform
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.cluster import KMeans
-from sklearn.datasets import make_classification, make_multilabel_classification, make_regression
+from sklearn.datasets import load_iris, make_classification, make_multilabel_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
@@ -427,6 +427,30 @@ def test_a_search_of_which_the_last_complete_candidate_fails_comes_to_its_end(
     ).fit(X, Y)
     assert search.stop_reason_ in {"budget", "exhausted"}
     assert len(search.cv_results_["params"]) > 20
+    none_is_left = set(search.cv_results_["status"]) == {"failed"}
+    assert hasattr(search, "best_params_") != none_is_left
+
+
+@pytest.mark.filterwarnings("ignore:.*scores are non-finite", "ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.parametrize("scoring", [None, lambda model, X, y: {"s": 0.5, "t": 1.0}], ids=["score", "callable"])
+def test_a_failed_candidate_is_not_the_best_of_failed_ones(scoring: Any) -> None:
+    """All were promoted, and failed with more resource, so that no score is left but `error_score`."""
+    search = HyperbandSearchCV(
+        FailsSoonOrLate(a=0.5, last=2),
+        {"a": [0.5]},
+        scoring=scoring,
+        refit="s" if scoring else True,
+        n_candidates=1,
+        max_resources=9,
+        error_score=7.0,
+        cv=3,
+    )
+    with pytest.raises(ValueError, match=r"All 1 candidates failed.* none is best; cv_results_ .* Lower max_resources"):
+        search.fit(X, Y)
+    name = "s" if scoring else "score"
+    assert search.cv_results_[f"mean_test_{name}"].tolist() == [7.0]
+    assert [row["status"] for row in search.history_] == ["ok", "failed"]
+    assert not hasattr(search, "best_score_")
 
 
 class Deadly(ClassifierMixin, BaseEstimator):
@@ -551,6 +575,7 @@ def test_ctrl_c_keeps_what_was_completed_and_propagates() -> None:
     assert search.best_score_ == 2.0
     assert search.stop_reason_ == "interrupted"
     assert len(search.history_) == 3
+    assert callable(search.scorer_)
     with pytest.raises(NotFittedError):
         search.predict(X)
     assert search.set_params(param_grid={"a": [1, 2]}).fit(X, Y).predict(X).shape == Y.shape
@@ -1392,6 +1417,19 @@ def test_the_logger_tells_every_decision(caplog: pytest.LogCaptureFixture) -> No
 
 TAKES_FILTERS = hasattr(sklearn.utils.parallel._FuncWrapper, "with_config_and_warning_filters")
 """Whether this scikit-learn carries warning filters to its own workers."""
+
+
+@pytest.mark.parametrize("model", [LogisticRegression(max_iter=9), MLPClassifier(max_iter=9)], ids=repr)
+def test_who_has_not_had_all_iterations_is_not_told_to_ask_for_more(model: Any) -> None:
+    space = {"C": [0.1, 1.0, 10.0, 100.0]} if hasattr(model, "C") else {"alpha": [0.1, 1.0, 10.0, 100.0]}
+    search = HyperbandSearchCV(model, space, resource="max_iter", min_resources=1, cv=3, random_state=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(*load_iris(return_X_y=True))
+    assert {row["n_resources"] for row in search.history_} == {1, 3, 9}
+    numbers = [re.findall(r"after (\d+) iter|iterations \((\d+)\)", str(warning.message)) for warning in caught]
+    # at the top the last six of nine were made, and all nine in the refit
+    assert {"".join(found) for several in numbers for found in several} == {"6", "9"}
 
 
 def test_warnings_filters_and_configuration_reach_the_workers() -> None:

@@ -269,7 +269,6 @@ class SearchCV(BaseSearchCV):
         raise_or_warn_about_failures(scikit_learn_records(history.outcomes), self.error_score)
         results = self._results(problem, plan, history)
         refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
-        self.scorer_ = scorers_by_name(problem.scorer) or problem.scorer
         self.cv_results_ = results  # there already when a callable `refit` raises
         self._set_best(results, refit_metric)
 
@@ -294,13 +293,14 @@ class SearchCV(BaseSearchCV):
         outcomes = last_outcomes(history, resumes=plan.growing is not None and plan.growing.growth.resumes)
         records = padded_records(outcomes, problem.n_splits)
         if callable(self.scoring):
-            name_errors(records, self.error_score)
+            name_errors(records, self.error_score, scikit_learn_records(history.outcomes))
         results = self._format_results(
             [outcome.evaluation.trial.params for outcome in outcomes],
             problem.n_splits,
             records,
         )
         blank_unseen(results, outcomes, problem.n_splits, history.outcomes)
+        self.scorer_ = scorers_by_name(problem.scorer) or problem.scorer
         self.multimetric_ = isinstance(records[0]["test_scores"], dict)
         if callable(self.scoring) and self.multimetric_:
             self._check_refit_for_multimetric(records[0]["test_scores"])

@@ -405,6 +405,19 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         columns["bracket"] = [evaluation.bracket for evaluation in evaluations]
         return columns
 
+    def _set_best(self, results: dict[str, Any], refit_metric: str) -> None:
+        """None of candidates that all have failed since they were promoted."""
+        promoted = any(row["status"] == "ok" for row in self.history_)
+        if promoted and not callable(self.refit) and all(status == "failed" for status in results["status"]):
+            if not self.refit:
+                return
+            raise ValueError(
+                f"All {len(results['status'])} candidates failed, the promoted ones with more resource, so none is "
+                "best; cv_results_ and history_ have the scores there are. Lower max_resources, or change the search "
+                "space as the warnings suggest."
+            )
+        super()._set_best(results, refit_metric)
+
     def _reached(self, outcome: Outcome) -> int:
         """The resource, and `max_resources_` at the top of every bracket.
 
