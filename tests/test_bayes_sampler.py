@@ -142,7 +142,7 @@ def test_values_have_the_types_of_the_space(sampler, dimension):
     [
         (expon(scale=100), [1e5, 2000.0, 5000.0, 1e4]),
         (norm(), [6.0, 9.0, -7.0]),
-        (geom(1e-3), [20_000, 30_000]),
+        (geom(1e-3), [20_000, 30_000.0]),
         (Real(0, 1e9), [1e-4, 1e-5]),
         (Integer(0, 10**14), [5, 6]),
     ],
@@ -156,6 +156,49 @@ def test_all_that_is_given_is_tried_even_where_points_are_the_same(sampler, dime
     )
     assert [trial.params["x"] for trial in history.trials][: len(given)] == given
     assert [trial.params["x"] for trial in history.trials].count(given[0]) == 1
+
+
+SHARES = {"k": Real(0.1, 1.0)}
+
+
+@pytest.mark.parametrize("sampler", [BayesSampler, RandomSampler])
+@pytest.mark.parametrize(
+    "branches",
+    [
+        [{"k": Integer(1, 5), "depth": [2, 4, 8]}, SHARES],
+        [{"k": [1, 2, 3], "depth": [2, 4, 8]}, {"k": [0.5, 1.0]}],
+        [{"k": [1, 2, 3]}, SHARES],
+        [SHARES, {"k": [1, 2, 3]}],
+    ],
+)
+def test_of_several_branches_one_has_a_value_in_its_own_type(sampler, branches):
+    space = space_of(branches)
+    assert repr(known_values(space, {"k": 1.0, "depth": 3})) == "{'k': 1.0}"
+    arguments = {"n_trials": 20} if sampler is BayesSampler else {}
+    for value in (1.0, 1):
+        history = search(sampler(space, initial_params=[{"k": value}], **arguments), lambda _: 0.0, 1)
+        assert repr(history.trials[0].params["k"]) == repr(value)
+
+
+@pytest.mark.parametrize("sampler", [BayesSampler, RandomSampler])
+def test_one_and_all_are_two_points_of_a_finite_space(sampler):
+    space = space_of([{"k": [1, 2, 3]}, {"k": [0.5, 1.0]}])
+    arguments = {"n_trials": 20} if sampler is BayesSampler else {}
+    history = search(sampler(space, **arguments), lambda _: 0.0, 20)
+    assert sorted(repr(trial.params["k"]) for trial in history.trials) == ["0.5", "1", "1.0", "2", "3"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_completed_is_not_tried_twice_where_one_branch_is_infinite(seed):
+    space = space_of([{"kernel": ["linear"], "C": [0.1, 1.0, 10.0]}, {"kernel": ["rbf"], "gamma": loguniform(1e-3, 1)}])
+    history = search(RandomSampler(space, [{"kernel": "linear"}] * 3), lambda _: 0.0, 3, seed)
+    assert sorted(trial.params["C"] for trial in history.trials) == [0.1, 1.0, 10.0]
+
+
+def test_parameters_come_in_the_order_of_the_space():
+    space = space_of({"kernel": ["rbf", "poly"], "C": Real(0.1, 10)})
+    history = search(RandomSampler(space, [{"C": 1.0, "kernel": "poly"}]), lambda _: 0.0, 2)
+    assert [list(trial.params) for trial in history.trials] == [["kernel", "C"]] * 2
 
 
 @pytest.mark.parametrize("given", [[{"b": 1}], [{"a": 3.5}], [{"a": 3.5, "b": 2}], []])

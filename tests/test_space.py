@@ -1105,6 +1105,17 @@ def test_an_estimator_of_a_copied_space_is_found_by_its_original():
 
 # --- Names --------------------------------------------------------------------------------------
 
+
+class Draws:
+    """One of some values, that nobody can list."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def rvs(self, random_state):
+        return self.values[random_state.randint(len(self.values))]
+
+
 PIPELINE = Pipeline([("scale", StandardScaler()), ("clf", SVC())])
 C = Real(1, 10)
 
@@ -1122,6 +1133,7 @@ C = Real(1, 10)
             "clf__estimator__max_depth": [1, 2],
         },
         {"steps": [PIPELINE.steps], "clf__C": C},
+        {"last__C": C, "steps": Draws([[("last", SVC())], [("last", NuSVC())]])},
         {"last__C": C, "steps": [[("last", SVC())], [("last", NuSVC()), ("C", SVC())]]},
         {"last": [NuSVC(), SVC()], "last__C": C, "steps": [[("last", NuSVC())]]},
         {"clf": [Pipeline([("a", SVC())])], "clf__steps": [[("b", SVC())]], "clf__b__C": C},

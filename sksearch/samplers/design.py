@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from sksearch.gp.maximize import Domain, keys, unseen, unseen_neighbours
 from sksearch.gp.sobol import uniform_points
 from sksearch.space import Dimension, Space
 from sksearch.space.dimensions import SampleOnly
-from sksearch.space.values import same
+from sksearch.space.values import plain, same
 from sksearch.trials import Params
 
 _DRAWS = 1000
@@ -58,10 +58,10 @@ def check_initial_params(space: Space, initial_params: Sequence[Params]) -> list
                 f"initial_params must lie in the search space, got {outside!r}; "
                 "widen the space or leave the names out (they are then drawn at random)."
             )
-        given = {name: fitting[0][name].canonical(value) for name, value in params.items()}
-        whole = any(len(branch) == len(params) for branch in fitting)
-        if not (whole and any(same(given, other) for other in kept)):
-            kept.append(given)
+        fits = [_Fit.of(branch, params) for branch in fitting]
+        best = max(fits, key=lambda fit: (fit.has_types, fit.is_whole))
+        if not (best.is_whole and _is_among(best.params, kept)):
+            kept.append(best.params)
     return kept
 
 
@@ -75,17 +75,45 @@ def known_values(space: Space, params: Mapping[str, Any]) -> Params:
     >>> known_values(space, {"C": 1.0, "kernel": "precomputed", "tol": 1e-3})
     {'C': 1.0}
     """
-    parts = [
-        {name: branch[name].canonical(value) for name, value in params.items() if _has(branch.get(name), value)}
-        for branch in space.branches
-    ]
-    whole = [part for part, branch in zip(parts, space.branches, strict=True) if len(part) == len(branch)]
-    return max(whole or parts, key=len)
+    # what a distribution may draw that can only be sampled is not known
+    branches = [{k: v for k, v in branch.items() if not isinstance(v, SampleOnly)} for branch in space.branches]
+    fits = [_Fit.of(branch, params) for branch in branches]
+    return max(fits, key=lambda fit: (fit.is_whole, len(fit.params), fit.has_types)).params
 
 
-def _has(dimension: Dimension | None, value: object) -> bool:
-    """Whether it certainly has the value: what a distribution may draw that can only be sampled is not known."""
-    return dimension is not None and not isinstance(dimension, SampleOnly) and _contains(dimension, value)
+class _Fit(NamedTuple):
+    """What a branch of the space has of some parameters."""
+
+    params: Params
+    """In the order and the types of the branch."""
+    is_whole: bool
+    """Whether the branch has no other names."""
+    has_types: bool
+    """Whether the values are of these types as they are given: 1.0 is another setting than 1."""
+
+    @classmethod
+    def of(cls, branch: Mapping[str, Dimension], given: Mapping[str, Any]) -> _Fit:
+        names = [name for name in branch if name in given and _contains(branch[name], given[name])]
+        params = {name: branch[name].canonical(given[name]) for name in names}
+        has_types = all(same(value, plain(given[name])) for name, value in params.items())
+        return cls(params, 0 < len(names) == len(branch), has_types)
+
+
+def _is_among(params: Params, others: Iterable[Params]) -> bool:
+    """Whether one of `others` is the same; words and numbers are compared first, which takes no time."""
+    scalars = [(name, value, type(value)) for name, value in params.items() if _equals_itself(value)]
+    for other in others:
+        for name, value, kind in scalars:
+            if type(found := other.get(name)) is not kind or found != value:
+                break
+        else:
+            if same(params, other):
+                return True
+    return False
+
+
+def _equals_itself(value: Any) -> bool:
+    return type(value) in (int, str, bool) or (type(value) is float and not math.isnan(value))
 
 
 def complete(
@@ -114,13 +142,15 @@ def complete(
         Which of some points, (m, d), may be tried.
     """
     if space.contains(partial):
-        new = not any(same(partial, params) for params in tried)
+        new = not _is_among(partial, tried)
         return dict(partial) if new and (allowed is None or allowed(space.encode(partial)[None])[0]) else None
     for _ in range(_DRAWS):
         drawn = space.sample(rng)
         params = {**drawn, **partial}
         if len(params) > len(drawn) or not space.contains(params):
             continue  # drawn from another branch
+        if _is_among(params, tried):
+            continue
         if not seen and allowed is None:
             return params
         point = space.encode(params)[None]

@@ -51,7 +51,7 @@ class RandomSampler:
 
     def suggest(self, history: History, rng: np.random.Generator) -> Params | None:
         """The next draw; None when every point of a finite space was suggested."""
-        infinite = math.isinf(self.space.size)  # then no draw comes twice, and some may have no coordinates
+        infinite = math.isinf(self.space.size)  # then hardly a draw comes twice, and some may have no coordinates
         seen = frozenset() if infinite else frozenset(keys(self._points.of(history)))
         number = len(history.trials)
         if number < len(self._initial):

@@ -345,9 +345,11 @@ class Levels(Dimension):
         return float(self._units[index])
 
     def canonical(self, value: Any) -> Any:
-        """The listed one."""
+        """The listed one, or one like these."""
         index = self._lookup.index(value)
-        return plain(value) if index is None else self.values[index]
+        if index is None:
+            return plain(value) if self.support is None else type(self.values[0])(value)
+        return self.values[index]
 
     def _tail(self, value: Any) -> int | None:
         """The end of the table that stands for an unlisted `value` of the support, if it does."""

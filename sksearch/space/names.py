@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 
 from sksearch.space.dimensions import Dimension, Levels, SampleOnly
@@ -15,7 +16,9 @@ from sksearch.space.values import short
 
 _MAX_COMBINATIONS = 256
 """Most combinations of searched steps that are tried."""
-_ALL_PARTS = ("steps", "transformers", "transformer_list", "estimators")
+_DRAWS = 16
+"""Draws that are tried of a searched step whose values are not listed."""
+_ALL_PARTS = ("steps", "transformer_list", "estimators")
 """Parameters with all parts of an estimator of scikit-learn, whose names are then those of other parameters."""
 
 
@@ -67,7 +70,7 @@ def _beginning(name: str) -> str:
 def _check_group(names: list[str], branch: Mapping[str, Dimension], estimator: Any) -> None:
     steps = [name for name in names if any(other.startswith(_beginning(name)) for other in names if other != name)]
     never_accepted = set(names)
-    tried = [_probes(branch[name]) if name in steps else [_probes(branch[name])[0]] for name in names]
+    tried = [_probes(branch[name]) if name in steps else [_probe(branch[name])] for name in names]
     exhaustive = math.prod(map(len, tried)) <= _MAX_COMBINATIONS
     for combination in itertools.product(*tried) if exhaustive else _cycled(tried):
         candidate = clone(estimator)
@@ -86,12 +89,18 @@ def _check_group(names: list[str], branch: Mapping[str, Dimension], estimator: A
 
 
 def _probes(dimension: Dimension) -> list[Any]:
-    """Values to try for a parameter: all of a table, one of anything else."""
-    if isinstance(dimension, SampleOnly):
-        return [None]
+    """Values to try for a searched step: all of a table, some draws, one of anything else."""
     if isinstance(dimension, Levels):
         return list(dimension.values[:_MAX_COMBINATIONS])
+    if isinstance(dimension, SampleOnly):
+        rng = np.random.default_rng(0)
+        return [dimension.sample(rng) for _ in range(_DRAWS)]
     return [dimension.from_unit(0.5)]
+
+
+def _probe(dimension: Dimension) -> Any:
+    """A value to try for a parameter that nothing depends on."""
+    return None if isinstance(dimension, SampleOnly) else _probes(dimension)[0]
 
 
 def _cycled(tried: list[list[Any]]) -> Iterator[tuple[Any, ...]]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sksearch.space.dimensions import MAX_LEVELS, Array, Dimension, Levels, SampleOnly
 from sksearch.space.names import check_branch_names
 from sksearch.space.parsing import parse_dimension
-from sksearch.space.values import short
+from sksearch.space.values import plain, same, short
 from sksearch.trials import Params
 
 
@@ -170,6 +170,8 @@ class Space:
             If no branch holds them; names the parameter where only one branch has these names.
         """
         named = [position for position, branch in enumerate(self.branches) if branch.keys() == params.keys()]
+        if len(named) > 1:  # 1 and 1.0 may be different settings
+            named.sort(key=lambda position: not _has_itself(self.branches[position], params))
         for position in named:
             try:
                 return self._encode_in(position, params)
@@ -334,9 +336,17 @@ def _may_overlap(first: Mapping[str, Dimension], second: Mapping[str, Dimension]
 
 
 def _may_meet(first: Dimension, second: Dimension) -> bool:
-    """Whether two dimensions may share a value: exact if one is a table, otherwise yes."""
+    """Whether two dimensions may share a value of one type: exact if one is a table, otherwise yes."""
     if isinstance(first, Levels):
-        return any(second.contains(value) for value in first.values)
+        return any(_has_itself({"": second}, {"": value}) for value in first.values)
     if isinstance(second, Levels):
-        return any(first.contains(value) for value in second.values)
+        return any(_has_itself({"": first}, {"": value}) for value in second.values)
     return True
+
+
+def _has_itself(branch: Mapping[str, Dimension], params: Params) -> bool:
+    """Whether the branch has these values in their own types."""
+    return all(
+        dimension.contains(params[name]) and same(dimension.canonical(params[name]), plain(params[name]))
+        for name, dimension in branch.items()
+    )
