@@ -13,7 +13,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -34,7 +34,7 @@ from sksearch._sklearn import (
     without_callbacks,
 )
 from sksearch.resources import Fold, Growth
-from sksearch.resources.quiet import ignored
+from sksearch.resources.quiet import ignored, is_fatal
 from sksearch.trials import FailedScore, Job, Params, Scores
 
 if TYPE_CHECKING:
@@ -72,6 +72,11 @@ class Growing:
     classes: NDArray[Any] | tuple[NDArray[Any], ...] | None
     """All labels of y, for `partial_fit`, of several targets one array for each; None for anything but a classifier."""
     entropy: int
+
+    def unfinished(self, n_resources: int) -> AbstractContextManager[None]:
+        """Within it no warning asks for more iterations of a model that gets them if it is promoted."""
+        grows = self.growth.resource.rpartition("__")[2] == "max_iter" and n_resources < self.max_resources
+        return ignored(ConvergenceWarning) if grows and not is_fatal(ConvergenceWarning) else nullcontext()
 
     def resume(self, task: Task) -> tuple[Any, int]:
         """The model that was kept, and its units of resource; (None, 0) where there is none that can be read."""
@@ -185,7 +190,7 @@ class Evaluator:
         rows = growing.growth.rows(train, self.y, growing.groups, n_resources=task.n_resources, seed=seed)
         fit_params = check_method_params(self.X, params=self.fit_params, indices=rows)
         model, trained = growing.resume(task)
-        if model is None or trained >= task.n_resources:  # kept by a run of this job that was lost or is left over
+        if model is None or trained > task.n_resources:  # left over
             model, trained = self._unfitted(task), 0
         elif task.context is not None:
             take_callbacks(model, self._unfitted(task))
@@ -197,9 +202,9 @@ class Evaluator:
             with fit_task(task.context, self.caller, model, X_train, y_train, fit_params):
                 whole = tuple(value for name, value in fit_params.items() if value is self.fit_params[name])
                 fold = Fold(X_train, y_train, fit_params, seed, growing.classes, whole)
-                with nullcontext() if task.n_resources >= growing.max_resources else ignored(ConvergenceWarning):
-                    # it gets more iterations if it is promoted
-                    model = growing.growth.fit(model, fold, n_resources=task.n_resources, trained=trained)
+                with growing.unfinished(task.n_resources):
+                    if trained < task.n_resources:  # else kept by a run of this job that was lost before it came back
+                        model = growing.growth.fit(model, fold, n_resources=task.n_resources, trained=trained)
         except Exception:
             if self.error_score == "raise":
                 raise

@@ -5,6 +5,7 @@ The truth is `cross_val_score` of scikit-learn, which calls nothing but `fit`.
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 
@@ -15,10 +16,10 @@ from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import Pipeline as ResamplingPipeline
 from lightgbm import LGBMClassifier, early_stopping
 from sklearn.base import BaseEstimator, TransformerMixin, clone, is_classifier
-from sklearn.cluster import MiniBatchKMeans
+from sklearn.cluster import Birch, MiniBatchKMeans
 from sklearn.datasets import load_diabetes, make_classification
 from sklearn.decomposition import LatentDirichletAllocation, MiniBatchDictionaryLearning, MiniBatchNMF
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import Perceptron, SGDClassifier, SGDOneClassSVM, SGDRegressor
 from sklearn.model_selection import KFold, cross_val_score, train_test_split
 from sklearn.multioutput import MultiOutputRegressor
@@ -29,7 +30,7 @@ from xgboost import XGBClassifier
 
 from resolution import resolve
 from sksearch import HyperbandSearchCV
-from sksearch.resources import Boosting, PartialFit, Refit, WarmStart
+from sksearch.resources import Boosting, Fold, PartialFit, Refit, WarmStart
 
 X, Y = make_classification(240, 12, n_informative=6, n_classes=3, weights=[0.6, 0.3], random_state=0)
 CV = KFold(3)
@@ -111,6 +112,13 @@ def test_passes_are_made_where_they_know_what_fit_does(model):
     assert resolve(model, n_classes=None).growth == PartialFit(max_resources=81)
 
 
+def test_passes_of_what_nobody_knew_beforehand_are_not_made():
+    """A distribution draws the model."""
+    fold = Fold(X, np.c_[Y, Y], {}, (0, 0))
+    with pytest.raises(TypeError, match="by the partial_fit of a base class of its own fit"):
+        PartialFit(9).fit(MultiOutputRegressor(OfLogarithms()), fold, n_resources=1, trained=0)
+
+
 def test_a_search_learns_what_the_users_fit_learns():
     data = load_diabetes(return_X_y=True)
     search = HyperbandSearchCV(
@@ -145,7 +153,6 @@ NOT_READ = [
     (MiniBatchDictionaryLearning(3, random_state=0), "shuffle", [True, False]),
     *((MiniBatchKMeans(4, random_state=0), name, [1, 9]) for name in ("max_iter", "max_no_improvement", "n_init")),
     (MiniBatchKMeans(4, random_state=0), "tol", [0.0, 10.0]),
-    (NMF, "max_iter", [1, 9]),
     (NMF, "max_no_improvement", [1, 9]),
     (NMF, "fresh_restarts", [True, False]),
 ]
@@ -163,6 +170,7 @@ def test_what_passes_do_not_read_is_not_searched_beside_them(model, name, values
             one.partial_fit(abs(X[order]), Y[order], **known)
         learned = ("coef_", "intercept_", "coefs_", "intercepts_", "components_", "cluster_centers_")
         states.append([np.asarray(part) for key in learned for part in vars(one).get(key, [])])
+        states[-1] += [getattr(one, asked)(abs(X)) for asked in ("predict", "transform") if hasattr(one, asked)]
     assert sum(np.size(part) for part in states[0]) > 2
     assert all(np.array_equal(one, other) for one, other in zip(*states, strict=True))
     arguments = {"n_classes": 3 if is_classifier(model) else None, "searched_names": [name]}
@@ -171,17 +179,40 @@ def test_what_passes_do_not_read_is_not_searched_beside_them(model, name, values
     assert resolve(model, branches=[{name: values}], **arguments).growth.resource not in ("partial_fit", name)
 
 
+class Epochs(SGDClassifier):
+    """Has passes of its own, which read what scikit-learn's do not."""
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        for _ in range(3):
+            super().partial_fit(X, y, classes, sample_weight)
+            if np.max(np.abs(self.coef_)) < self.tol:
+                break
+        return self
+
+
+class OwnClusters(MiniBatchKMeans):
+    def fit(self, X, y=None, sample_weight=None):
+        return super().fit(np.asarray(X), y, sample_weight)
+
+
 @pytest.mark.parametrize(
     ("model", "branch"),
     [
         (ADAPTIVE, {"tol": [1e-4, 1.0], "n_iter_no_change": [1, 5]}),
         (MLP, {"tol": [1e-4, 1.0], "solver": ["sgd", "adam"], "learning_rate": ["constant", "adaptive"]}),
         (MiniBatchKMeans(4), {"reassignment_ratio": [0.0, 0.1]}),
-        (NMF, {"tol": [1e-4, 1.0]}),
+        (NMF, {"tol": [1e-4, 1.0], "max_iter": [1, 300]}),  # transform reads it
+        (Epochs(), {"tol": [1e-4, 1.0]}),
+        (Birch(n_clusters=OwnClusters(3)), {"n_clusters__n_init": [1, 3]}),
+        (
+            MultiOutputRegressor(MLPRegressor(solver="sgd")),
+            {"estimator__learning_rate": ["constant", "adaptive"], "estimator__tol": [1e-4, 1.0]},
+        ),
     ],
 )
 def test_what_passes_read_may_be_searched(model, branch):
-    assert resolve(model, branches=[branch], searched_names=list(branch)).growth.resource == "partial_fit"
+    arguments = {"branches": [branch], "searched_names": list(branch), "n_classes": 3 if is_classifier(model) else None}
+    assert resolve(model, **arguments).growth.resource == "partial_fit"
 
 
 def test_adaptive_learning_rates_of_networks_read_when_to_adapt():
@@ -312,9 +343,37 @@ class Monitored(GradientBoostingClassifier):
         return super().fit(X, y, sample_weight, monitor=lambda number, *_: number >= 4)
 
 
+class Wrapped(LGBMClassifier):
+    @functools.wraps(LGBMClassifier.fit)
+    def fit(self, X, y, **params):
+        X, X_held_out, y, y_held_out = held_out(X, y)
+        stop = [early_stopping(3, verbose=False)]
+        return super().fit(X, y, eval_X=X_held_out, eval_y=y_held_out, callbacks=stop, **params)
+
+
+class TwoStages(RandomForestClassifier):
+    """The second forest learns what was hard for the first."""
+
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight)
+        return super().fit(X, y, 1.01 - self.predict_proba(X)[np.arange(len(y)), y])
+
+
+class Chooses(HistGradientBoostingClassifier):
+    """Fits again to the half of the rows that are easy."""
+
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight)
+        easy = self.predict_proba(X)[np.arange(len(y)), y] > 0.1
+        return super().fit(X[easy], y[easy], sample_weight)
+
+
 @pytest.mark.parametrize(
     ("model", "resource"),
     [
+        (TwoStages(random_state=0), "n_estimators"),
+        (Chooses(max_leaf_nodes=5, random_state=0), "max_iter"),
+        (Wrapped(verbose=-1, n_jobs=1, random_state=0), "n_estimators"),
         (StopsLightGBM(verbose=-1, n_jobs=1, random_state=0), "n_estimators"),
         (StopsXGBoost(early_stopping_rounds=3, n_jobs=1, random_state=0), "n_estimators"),
         (StopsCatBoost(depth=3, verbose=0, thread_count=1, allow_writing_files=False, random_seed=0), "iterations"),
@@ -323,9 +382,9 @@ class Monitored(GradientBoostingClassifier):
     ids=lambda value: type(value).__name__,
 )
 def test_boosters_that_stop_in_a_fit_of_their_own_are_fitted_anew(model, resource):
-    check_scores(model, {"learning_rate": [0.1, 0.3, 0.5, 1.0]}, resource, min_resources=3, max_resources=27)
-    growth = resolve(model, resource).growth
-    assert isinstance(growth, WarmStart if isinstance(model, Monitored) else Refit)
+    space = {"max_depth": [1, 2, 3, 5]} if isinstance(model, TwoStages) else {"learning_rate": [0.1, 0.3, 0.5, 1.0]}
+    check_scores(model, space, resource, min_resources=3, max_resources=27)
+    assert resolve(model, resource).growth == Refit(resource=resource)
 
 
 def test_boosters_of_the_users_own_that_leave_fit_alone_go_on():

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.utils.fixes import parse_version
 
 from sksearch.resources.laststep import enter, fit, growing_part, grows_by_itself
-from sksearch.resources.overrides import fits_its_own_way
+from sksearch.resources.overrides import definer_of, fits_its_own_way
 from sksearch.resources.protocol import Fold, Rows, Seed
 from sksearch.resources.warmstarts import WarmStart
 
@@ -153,7 +153,10 @@ def may_look_back(model: Any, library: Library) -> bool:
 
     One that names the argument for the model to go on from knows what it does.
     """
-    return fits_its_own_way(model, LIBRARIES) and library.argument not in inspect.signature(model.fit).parameters
+    owner = definer_of("fit", model)
+    if owner is None or not fits_its_own_way(model, LIBRARIES):
+        return False
+    return library.argument not in inspect.signature(vars(owner)["fit"], follow_wrapped=False).parameters
 
 
 def rounds_parameter(model: Any, library: Library, asked_for: str = "") -> str:

@@ -13,7 +13,7 @@ from sklearn.cluster import Birch
 
 from sksearch.resources.boosters import Boosting, library_of, may_look_back, rounds_parameter
 from sksearch.resources.laststep import growing_part
-from sksearch.resources.overrides import fits_steps_its_own_way
+from sksearch.resources.overrides import fits_steps_its_own_way, overrides_fit
 from sksearch.resources.passes import PartialFit
 from sksearch.resources.protocol import Growth
 from sksearch.resources.refits import Refit
@@ -210,7 +210,7 @@ def _growth_of_parameter(variants: Iterable[Variant], resource: str, largest: in
     parts = [growing_part(estimator) for estimator in whole]
     if any(_is_rounds(model, resource, prefix, going_on=True) for prefix, model in parts):
         return Boosting(resource=resource, max_resources=largest)
-    if any(resource == f"{prefix}{size_parameter(model)}" for prefix, model in parts):
+    if any(resource == f"{prefix}{size_parameter(model)}" and not overrides_fit(model) for prefix, model in parts):
         return WarmStart(resource=resource, max_resources=largest)
     return Refit(resource=resource)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-_PIPELINES = ("sklearn", "imblearn")
-"""Packages whose Pipelines hand their last step what the steps before it made, and leave it as it is."""
+_KNOWN = ("sklearn", "imblearn", "skorch")
+"""Packages whose `fit` does nothing that `partial_fit`, a warm start or a Pipeline's steps alone would leave out."""
 
 
 def definer_of(name: str, model: Any) -> type | None:
@@ -46,17 +47,49 @@ def passes_leave_out_fit(model: Any) -> bool:
     (True, False)
     """
     fits, passes = definer_of("fit", model), definer_of("partial_fit", model)
-    if fits is None or passes is None or not fits_its_own_way(model, ["sklearn"]):
+    if fits is None or passes is None or not overrides_fit(model):
         return False
     order = type(model).__mro__
     knew_another = any("fit" in vars(cls) for cls in passes.__mro__)
     return knew_another and order.index(fits) < order.index(passes)
 
 
+def overrides_fit(model: Any) -> bool:
+    """Whether a user's subclass has another `fit` than the class that it extends, which may fit twice, say.
+
+    >>> from sklearn.linear_model import SGDRegressor
+    >>> class OfLogarithms(SGDRegressor):
+    ...     def fit(self, X, y):
+    ...         return super().fit(X, np.log(y))
+    >>> overrides_fit(OfLogarithms()), overrides_fit(SGDRegressor())
+    (True, False)
+    """
+    owner = definer_of("fit", model)
+    if owner is None or not fits_its_own_way(model, _KNOWN):
+        return False
+    order = type(model).__mro__
+    return any("fit" in vars(cls) for cls in order[order.index(owner) + 1 :])
+
+
+def reached_by_passes(model: Any) -> Iterator[tuple[str, Any]]:
+    """What makes passes when `model` does, with the prefix of its parameters: itself, and its `estimator`.
+
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> from sklearn.multiclass import OneVsRestClassifier
+    >>> [prefix for prefix, _ in reached_by_passes(OneVsRestClassifier(SGDClassifier()))]
+    ['', 'estimator__']
+    """
+    prefix = ""
+    while hasattr(model, "partial_fit") and not isinstance(model, type):
+        yield prefix, model
+        prefix += "estimator__"
+        model = model.get_params(deep=False).get("estimator") if isinstance(model, BaseEstimator) else None
+
+
 def fits_steps_its_own_way(estimator: Any) -> bool:
     """Whether it is a Pipeline of a class that changes `fit`, or ends with such a one."""
     while isinstance(estimator, Pipeline):
-        if fits_its_own_way(estimator, _PIPELINES):
+        if fits_its_own_way(estimator, _KNOWN):
             return True
         estimator = estimator.steps[-1][1]
     return False

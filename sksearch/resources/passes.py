@@ -17,6 +17,7 @@ from sklearn.utils.validation import indexable
 from sksearch._sklearn import safe_indexing
 from sksearch.nets import is_net, train
 from sksearch.resources.laststep import enter
+from sksearch.resources.overrides import passes_leave_out_fit, reached_by_passes
 from sksearch.resources.protocol import Fold, Rows, Seed
 
 
@@ -41,6 +42,8 @@ class PartialFit:
         """Make passes `trained` to `n_resources` - 1."""
         pause = n_resources < self.max_resources
         model, caught = enter(estimator, fold, trained=trained, pause=pause)
+        if any(passes_leave_out_fit(part) for _, part in reached_by_passes(model)):  # drawn, so nobody knew
+            raise TypeError(f"{model!r} makes passes by the partial_fit of a base class of its own fit.")
         if is_net(model):
             X, y, fit_params, *_ = caught
             passes = range(trained, n_resources)

@@ -20,3 +20,15 @@ def ignored(category: type[Warning], message: str = "") -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message, category)
         yield
+
+
+def is_fatal(category: type[Warning]) -> bool:
+    """Whether such warnings are errors, by the first filter for them.
+
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", UserWarning)
+    ...     is_fatal(UserWarning), is_fatal(DeprecationWarning)
+    (True, False)
+    """
+    action = next((action for action, _, kind, *_ in warnings.filters if issubclass(category, kind)), "default")
+    return action == "error"

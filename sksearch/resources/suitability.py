@@ -19,7 +19,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_objec
 
 from sksearch.nets import has_net, is_net, loads_a_file, passed_over
 from sksearch.resources.laststep import growing_part, names_at_last
-from sksearch.resources.overrides import fits_steps_its_own_way, passes_leave_out_fit
+from sksearch.resources.overrides import definer_of, fits_steps_its_own_way, passes_leave_out_fit, reached_by_passes
 from sksearch.resources.passes import learns_several_targets
 from sksearch.resources.steps import Categories, Variant
 from sksearch.resources.warmstarts import size_parameter
@@ -39,9 +39,9 @@ _NOT_READ = {
     "LatentDirichletAllocation": ("max_iter", "learning_method", "evaluate_every", "perp_tol"),
     "MiniBatchDictionaryLearning": ("max_iter", "tol", "max_no_improvement", "batch_size", "shuffle"),
     "MiniBatchKMeans": ("max_iter", "tol", "max_no_improvement", "n_init"),
-    "MiniBatchNMF": ("max_iter", "max_no_improvement", "fresh_restarts"),
+    "MiniBatchNMF": ("max_no_improvement", "fresh_restarts"),
 }
-"""Parameters that `partial_fit` of scikit-learn's classes does not read: with any values it makes the same model."""
+"""Parameters that neither `partial_fit` of scikit-learn's classes reads nor what is asked of the model later."""
 
 
 def check_passes(variant: Variant, searched_names: Collection[str], fit_params: Collection[str]) -> None:
@@ -131,7 +131,7 @@ def _refusal_of_parts(model: Any) -> str | None:
     """Of the model itself, and of those within."""
     name = type(model).__name__
     params = model.get_params() if hasattr(model, "get_params") else {}
-    for part in (model, *params.values()):
+    for _, part in reached_by_passes(model):
         if passes_leave_out_fit(part):
             own = type(part).__name__
             return (
@@ -167,11 +167,6 @@ def _refusal_of_net(net: Any) -> str | None:
     return None
 
 
-def _kinds(model: Any) -> list[str]:
-    """scikit-learn's names of what it is."""
-    return [cls.__name__ for cls in type(model).__mro__ if cls.__module__.startswith("sklearn.")]
-
-
 def _stops_itself(model: Any) -> bool:
     params = model.get_params(deep=False) if hasattr(model, "get_params") else {}
     return _is_true(params.get("early_stopping"))
@@ -198,15 +193,23 @@ def _without_effect(model: Any, searched: Categories) -> list[str]:
     """Parameters that mean something to `fit` and nothing to passes: how many there are is for the rungs to say."""
     if is_net(model):
         return ["max_epochs"]
-    if not isinstance(model, BaseEstimator) or not hasattr(model, "partial_fit"):
+    return [
+        f"{prefix}{name}" for prefix, part in reached_by_passes(model) for name in _not_read(prefix, part, searched)
+    ]
+
+
+def _not_read(prefix: str, model: Any, searched: Categories) -> list[str]:
+    """Those of the model alone; `prefix` is that of its parameters among `searched`."""
+    passes = definer_of("partial_fit", model)
+    if not isinstance(model, BaseEstimator) or passes is None or not passes.__module__.startswith("sklearn."):
         return []
     params = model.get_params(deep=False)
-    names = [name for kind in _kinds(model) for name in _NOT_READ.get(kind, ()) if name in params]
+    names = [name for cls in type(model).__mro__ for name in _NOT_READ.get(cls.__name__, ()) if name in params]
     if isinstance(model, (MLPClassifier, MLPRegressor)):
-        values = {name: [*searched.get(name, [params[name]])] for name in ("solver", "learning_rate")}
+        values = {name: [*searched.get(f"{prefix}{name}", [params[name]])] for name in ("solver", "learning_rate")}
         if "sgd" not in values["solver"] or "adaptive" not in values["learning_rate"]:  # it counts passes as they come
             names += ["tol", "n_iter_no_change"]
-    return names + [f"{part}__{name}" for part, value in params.items() for name in _without_effect(value, {})]
+    return names
 
 
 def _as_tried(variant: Variant) -> tuple[str, Any, Categories]:

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 from sksearch.resources.laststep import enter, fit, grows_by_itself
-from sksearch.resources.overrides import fits_its_own_way
+from sksearch.resources.overrides import overrides_fit
 from sksearch.resources.protocol import Fold, Rows, Seed
 from sksearch.resources.quiet import ignored
 from sksearch.resources.refits import Refit
@@ -110,11 +110,12 @@ def stopped_early(model: Any) -> bool:
 def goes_on(model: Any, name: str) -> bool:
     """Whether a warm start of this model is possible and trains just the difference."""
     params = model.get_params(deep=False)
+    if overrides_fit(model):
+        return False  # it may fit twice, have a monitor look on, or change what it has
     if isinstance(model, _BAGGING):
         return not params["oob_score"]  # refused with warm_start
     if isinstance(model, _BOOSTING):
-        # what it has seen so far is forgotten; a subclass may have a monitor look on
-        return params["n_iter_no_change"] is None and not fits_its_own_way(model, ["sklearn"])
+        return params["n_iter_no_change"] is None  # what it has seen so far is forgotten
     if isinstance(model, LogisticRegression):
         return bool(params["solver"] != "liblinear")  # starts from nothing
     if isinstance(model, _MIXTURES):
