@@ -207,6 +207,8 @@ def test_random_draws_need_no_quantiles_whatever_is_given(given):
         def rvs(self, random_state):
             return random_state.uniform()
 
+    two = space_of([{"a": OnlyRvs(), "b": [1, 2]}, {"b": [1, 2], "c": [1, 2], "d": [1, 2]}])
+    assert known_values(two, {"a": 1, "b": 1, "c": 2, "d": 7}) == {"b": 1, "c": 2}
     space = space_of({"a": OnlyRvs(), "b": [1, 2, 3]})
     assert known_values(space, {"a": 0.5, "b": 2}) == {"b": 2}  # who knows whether it draws 0.5
     history = search(RandomSampler(space, given), lambda _: 0.0, 5)

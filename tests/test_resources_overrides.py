@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 
 import numpy as np
 import pytest
@@ -15,17 +16,20 @@ from catboost import CatBoostClassifier
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import Pipeline as ResamplingPipeline
 from lightgbm import LGBMClassifier, early_stopping
-from sklearn.base import BaseEstimator, TransformerMixin, clone, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone, is_classifier
 from sklearn.cluster import Birch, MiniBatchKMeans
 from sklearn.datasets import load_diabetes, make_classification
 from sklearn.decomposition import LatentDirichletAllocation, MiniBatchDictionaryLearning, MiniBatchNMF
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer
 from sklearn.linear_model import Perceptron, SGDClassifier, SGDOneClassSVM, SGDRegressor
 from sklearn.model_selection import KFold, cross_val_score, train_test_split
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils.metaestimators import available_if
 from xgboost import XGBClassifier
 
 from resolution import resolve
@@ -387,12 +391,68 @@ def test_boosters_that_stop_in_a_fit_of_their_own_are_fitted_anew(model, resourc
     assert resolve(model, resource).growth == Refit(resource=resource)
 
 
+class Rounds(HistGradientBoostingClassifier):
+    """Trains another model, which has no trace of early stopping."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.inner_ = HistGradientBoostingClassifier(max_iter=self.max_iter, max_leaf_nodes=self.max_leaf_nodes)
+        self.classes_ = self.inner_.fit(X, y, sample_weight).classes_
+        return self
+
+    def predict(self, X):
+        return self.inner_.predict(X)
+
+
+def test_a_model_that_fits_its_own_way_is_fitted_anew_beside_one_that_goes_on():
+    stops = {"early_stopping": True, "n_iter_no_change": 1, "tol": 0.01, "random_state": 0}
+    model = Pipeline([("clf", HistGradientBoostingClassifier())])
+    space = {"clf": [Rounds(**stops), HistGradientBoostingClassifier(**stops)], "clf__max_leaf_nodes": [3, 9]}
+    check_scores(model, space, "clf__max_iter", min_resources=3)
+    branches = [{"clf": space["clf"]}]
+    assert isinstance(resolve(model, "clf__max_iter", branches=branches, max_resources=9).growth, WarmStart)
+
+
+@pytest.mark.parametrize("fit", [functools.partialmethod(LGBMClassifier.fit), available_if(bool)(LGBMClassifier.fit)])
+def test_a_fit_that_is_no_function_is_not_looked_into(fit):
+    own = type("Own", (LGBMClassifier,), {"fit": fit, "__module__": __name__})
+    assert resolve(own(), "n_estimators").growth == Refit(resource="n_estimators")
+
+
+class AnyEnsemble(ClassifierMixin, BaseEstimator, ABC):
+    @abstractmethod
+    def fit(self, X, y):
+        """Left to others."""
+
+
+class Ensemble(AnyEnsemble):
+    def __init__(self, n_estimators=9, warm_start=False):
+        self.n_estimators = n_estimators
+        self.warm_start = warm_start
+
+    def fit(self, X, y):
+        return self
+
+
+def test_a_fit_that_was_left_to_the_subclass_is_no_other_one():
+    assert isinstance(resolve(Ensemble(), "n_estimators").growth, WarmStart)
+
+
 def test_boosters_of_the_users_own_that_leave_fit_alone_go_on():
     own = type("Own", (LGBMClassifier,), {})
     assert isinstance(resolve(own(), "n_estimators").growth, Boosting)
 
 
 # --- what a search leaves alone ----------------------------------------------------------------------------
+
+
+class Holes(TransformerMixin, BaseEstimator):
+    """Small numbers are missing."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return np.where(abs(X) < 0.5, 0.0, X)
 
 
 class Noise(TransformerMixin, BaseEstimator):
@@ -406,8 +466,31 @@ class Noise(TransformerMixin, BaseEstimator):
         return X + 0.5 * self.rng_.normal(size=X.shape)
 
 
-def test_steps_that_draw_as_they_transform_draw_what_they_would_have():
-    model = Pipeline([("noise", Noise()), ("clf", RandomForestClassifier(random_state=0))])
+class AddsNoise:
+    """A function with a memory."""
+
+    def __init__(self):
+        self.rng = np.random.default_rng(0)
+
+    def __call__(self, X):
+        return X + 0.5 * self.rng.normal(size=X.shape)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        Noise(),
+        FunctionTransformer(AddsNoise()),
+        IterativeImputer(sample_posterior=True, max_iter=2, tol=10.0, missing_values=0.0, random_state=0),
+    ],
+    ids=lambda noise: type(noise).__name__,
+)
+def test_steps_that_draw_as_they_transform_draw_what_they_would_have(noise):
+    model = Pipeline(
+        [("holes", Holes()), ("noise", noise), ("clf", RandomForestClassifier(random_state=0))]
+        if isinstance(noise, IterativeImputer)
+        else [("noise", noise), ("clf", RandomForestClassifier(random_state=0))]
+    )
     check_scores(model, {"clf__max_depth": [1, 2, 3, 5]}, "clf__n_estimators")
 
 

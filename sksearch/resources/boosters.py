@@ -156,7 +156,10 @@ def may_look_back(model: Any, library: Library) -> bool:
     owner = definer_of("fit", model)
     if owner is None or not fits_its_own_way(model, LIBRARIES):
         return False
-    return library.argument not in inspect.signature(vars(owner)["fit"], follow_wrapped=False).parameters
+    try:
+        return library.argument not in inspect.signature(vars(owner)["fit"], follow_wrapped=False).parameters
+    except (TypeError, ValueError):  # no function, but what gives one
+        return True
 
 
 def rounds_parameter(model: Any, library: Library, asked_for: str = "") -> str:

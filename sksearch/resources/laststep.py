@@ -118,30 +118,16 @@ def _catch(pipeline: Any, fold: Fold) -> Fold:
     return fold._replace(X=X, y=y, fit_params=fit_params)
 
 
-def _frozen(pipeline: Any, *, copies: bool = False) -> Any:
-    """A Pipeline with the same fitted steps, whose `fit` only transforms, but for the last one.
-
-    `copies`: with copies of those steps that may change as they transform; scikit-learn's do not, and may be large.
-    """
-
-    def frozen_step(step: Any) -> Any:
-        if step is None or isinstance(step, str):
-            return step
-        return _Frozen(deepcopy(step) if copies and _own(step) else step)
-
-    steps = [(name, frozen_step(step)) for name, step in pipeline.steps[:-1]]
+def _frozen(pipeline: Any) -> Any:
+    """A Pipeline with the same fitted steps, whose `fit` only transforms, but for the last one."""
+    steps = [
+        (name, step if step is None or isinstance(step, str) else _Frozen(step)) for name, step in pipeline.steps[:-1]
+    ]
     name, last = pipeline.steps[-1]
     frozen = copy(pipeline)
-    frozen.steps = [*steps, (name, _frozen(last, copies=copies) if isinstance(last, Pipeline) else last)]
+    frozen.steps = [*steps, (name, _frozen(last) if isinstance(last, Pipeline) else last)]
     frozen.memory, frozen.verbose = None, False
     return frozen
-
-
-def _own(step: Any) -> bool:
-    """Whether it is none of scikit-learn's, or has one that is not."""
-    parts = step.get_params().values() if hasattr(step, "get_params") else ()
-    kinds = [type(part) for part in (step, *parts) if part is step or hasattr(part, "transform")]
-    return not all(kind.__module__.startswith("sklearn.") for kind in kinds)
 
 
 def _has_steps(estimator: Any) -> bool:
@@ -167,7 +153,7 @@ def _copied(fold: Fold) -> Fold:
 def _repeats(pipeline: Any, fold: Fold, caught: Fold) -> bool:
     """Whether transforming gives what fitting gave, bit for bit; by copies of the steps, as one may draw or count."""
     try:
-        again = _catch(_frozen(pipeline, copies=True), fold)
+        again = _catch(_frozen(deepcopy(pipeline)), fold)
         if again.fit_params.keys() != caught.fit_params.keys():
             return False
         pairs = [(again.X, caught.X), (again.y, caught.y)]

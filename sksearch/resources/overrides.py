@@ -68,7 +68,8 @@ def overrides_fit(model: Any) -> bool:
     if owner is None or not fits_its_own_way(model, _KNOWN):
         return False
     order = type(model).__mro__
-    return any("fit" in vars(cls) for cls in order[order.index(owner) + 1 :])
+    others = (vars(cls)["fit"] for cls in order[order.index(owner) + 1 :] if "fit" in vars(cls))
+    return not all(getattr(fit, "__isabstractmethod__", False) for fit in others)
 
 
 def reached_by_passes(model: Any) -> Iterator[tuple[str, Any]]:

@@ -23,12 +23,18 @@ def ignored(category: type[Warning], message: str = "") -> Iterator[None]:
 
 
 def is_fatal(category: type[Warning]) -> bool:
-    """Whether such warnings are errors, by the first filter for them.
+    """Whether such warnings are errors, by the first filter for all of them.
 
     >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
     ...     warnings.simplefilter("error", UserWarning)
+    ...     warnings.filterwarnings("error", message="invalid value")
     ...     is_fatal(UserWarning), is_fatal(DeprecationWarning)
     (True, False)
     """
-    action = next((action for action, _, kind, *_ in warnings.filters if issubclass(category, kind)), "default")
-    return action == "error"
+    actions = (
+        action
+        for action, message, kind, module, _ in warnings.filters
+        if issubclass(category, kind) and message is None and module is None
+    )
+    return next(actions, "default") == "error"

@@ -74,7 +74,7 @@ class WarmStart:
         name = self.resource.rpartition("__")[2]
         pause = n_resources < self.max_resources
         model, caught = enter(estimator, fold, trained=trained, pause=pause)
-        if trained and stopped_early(model):
+        if trained and not overrides_fit(model) and stopped_early(model):
             return estimator.set_params(**{self.resource: n_resources})
         going_on = bool(trained) and goes_on(model, name) and not _LOOK_BACK & caught.fit_params.keys()
         size = n_resources - trained if going_on and not counts_total(model, name) else n_resources

@@ -75,9 +75,7 @@ def known_values(space: Space, params: Mapping[str, Any]) -> Params:
     >>> known_values(space, {"C": 1.0, "kernel": "precomputed", "tol": 1e-3})
     {'C': 1.0}
     """
-    # what a distribution may draw that can only be sampled is not known
-    branches = [{k: v for k, v in branch.items() if not isinstance(v, SampleOnly)} for branch in space.branches]
-    fits = [_Fit.of(branch, params) for branch in branches]
+    fits = [_Fit.of(branch, params, surely=True) for branch in space.branches]
     return max(fits, key=lambda fit: (fit.is_whole, len(fit.params), fit.has_types)).params
 
 
@@ -92,8 +90,10 @@ class _Fit(NamedTuple):
     """Whether the values are of these types as they are given: 1.0 is another setting than 1."""
 
     @classmethod
-    def of(cls, branch: Mapping[str, Dimension], given: Mapping[str, Any]) -> _Fit:
+    def of(cls, branch: Mapping[str, Dimension], given: Mapping[str, Any], *, surely: bool = False) -> _Fit:
+        """`surely`: what a distribution may draw that can only be sampled is not known."""
         names = [name for name in branch if name in given and _contains(branch[name], given[name])]
+        names = [name for name in names if not (surely and isinstance(branch[name], SampleOnly))]
         params = {name: branch[name].canonical(given[name]) for name in names}
         has_types = all(same(value, plain(given[name])) for name, value in params.items())
         return cls(params, 0 < len(names) == len(branch), has_types)
