@@ -78,19 +78,6 @@ def train(
         net.__dict__.pop(_ENDED_ITSELF, None)
 
 
-def passed_over(net: Any) -> str | None:
-    """The method of a user's own subclass that `train` would not call, if any.
-
-    >>> passed_over(object()) is None
-    True
-    """
-    for name in ("partial_fit", "fit"):
-        owner = next((cls for cls in type(net).__mro__ if name in vars(cls)), None)
-        if owner is not None and not owner.__module__.startswith("skorch."):
-            return name
-    return None
-
-
 def loads_a_file(net: Any) -> bool:
     """Whether a callback ends a training with the weights of a file, which other trainings write to meanwhile."""
     given = getattr(net, "callbacks", None)

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.utils.fixes import parse_version
 
 from sksearch.resources.laststep import enter, fit, growing_part, grows_by_itself
-from sksearch.resources.overrides import definer_of, fits_its_own_way
+from sksearch.resources.overrides import definer_of, is_own
 from sksearch.resources.protocol import Fold, Rows, Seed
 from sksearch.resources.warmstarts import WarmStart
 
@@ -154,7 +154,7 @@ def may_look_back(model: Any, library: Library) -> bool:
     One that names the argument for the model to go on from knows what it does.
     """
     owner = definer_of("fit", model)
-    if owner is None or not fits_its_own_way(model, LIBRARIES):
+    if owner is None or not is_own("fit", model, LIBRARIES):
         return False
     try:
         return library.argument not in inspect.signature(vars(owner)["fit"], follow_wrapped=False).parameters

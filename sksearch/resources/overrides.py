@@ -22,17 +22,9 @@ def definer_of(name: str, model: Any) -> type | None:
     return next((cls for cls in type(model).__mro__ if name in vars(cls)), None)
 
 
-def fits_its_own_way(model: Any, packages: Collection[str]) -> bool:
-    """Whether `fit` comes from outside these packages, so what it does beside theirs is not known.
-
-    >>> from sklearn.linear_model import SGDRegressor
-    >>> class OfLogarithms(SGDRegressor):
-    ...     def fit(self, X, y):
-    ...         return super().fit(X, np.log(y))
-    >>> fits_its_own_way(OfLogarithms(), ["sklearn"]), fits_its_own_way(SGDRegressor(), ["sklearn"])
-    (True, False)
-    """
-    owner = definer_of("fit", model)
+def is_own(name: str, model: Any, packages: Collection[str]) -> bool:
+    """Whether a method comes from outside these packages, so what it does beside theirs is not known."""
+    owner = definer_of(name, model)
     return owner is not None and owner.__module__.partition(".")[0] not in packages
 
 
@@ -55,17 +47,9 @@ def passes_leave_out_fit(model: Any) -> bool:
 
 
 def overrides_fit(model: Any) -> bool:
-    """Whether a user's subclass has another `fit` than the class that it extends, which may fit twice, say.
-
-    >>> from sklearn.linear_model import SGDRegressor
-    >>> class OfLogarithms(SGDRegressor):
-    ...     def fit(self, X, y):
-    ...         return super().fit(X, np.log(y))
-    >>> overrides_fit(OfLogarithms()), overrides_fit(SGDRegressor())
-    (True, False)
-    """
+    """Whether a user's subclass has another `fit` than the class that it extends, which may fit twice, say."""
     owner = definer_of("fit", model)
-    if owner is None or not fits_its_own_way(model, _KNOWN):
+    if owner is None or not is_own("fit", model, _KNOWN):
         return False
     order = type(model).__mro__
     others = (vars(cls)["fit"] for cls in order[order.index(owner) + 1 :] if "fit" in vars(cls))
@@ -90,7 +74,7 @@ def reached_by_passes(model: Any) -> Iterator[tuple[str, Any]]:
 def fits_steps_its_own_way(estimator: Any) -> bool:
     """Whether it is a Pipeline of a class that changes `fit`, or ends with such a one."""
     while isinstance(estimator, Pipeline):
-        if fits_its_own_way(estimator, _KNOWN):
+        if is_own("fit", estimator, _KNOWN):
             return True
         estimator = estimator.steps[-1][1]
     return False

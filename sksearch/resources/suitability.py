@@ -17,9 +17,15 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
-from sksearch.nets import has_net, is_net, loads_a_file, passed_over
+from sksearch.nets import has_net, is_net, loads_a_file
 from sksearch.resources.laststep import growing_part, names_at_last
-from sksearch.resources.overrides import definer_of, fits_steps_its_own_way, passes_leave_out_fit, reached_by_passes
+from sksearch.resources.overrides import (
+    definer_of,
+    fits_steps_its_own_way,
+    is_own,
+    passes_leave_out_fit,
+    reached_by_passes,
+)
 from sksearch.resources.passes import learns_several_targets
 from sksearch.resources.steps import Categories, Variant
 from sksearch.resources.warmstarts import size_parameter
@@ -154,11 +160,12 @@ def _refusal_of_parts(model: Any) -> str | None:
 
 def _refusal_of_net(net: Any) -> str | None:
     name = type(net).__name__
-    if own := passed_over(net):
-        return (
-            f"resource='partial_fit' trains a net of skorch epoch by epoch and would not call {name}.{own}; use "
-            "resource='max_epochs', or 'n_samples'."
-        )
+    for own in ("partial_fit", "fit"):
+        if is_own(own, net, ["skorch"]):
+            return (
+                f"resource='partial_fit' trains a net of skorch epoch by epoch and would not call {name}.{own}; use "
+                "resource='max_epochs', or 'n_samples'."
+            )
     if loads_a_file(net):
         return (
             "resource='partial_fit' does not suit a Checkpoint with load_best=True, as other trials write to the file "
