@@ -13,14 +13,13 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
 from sksearch._sklearn import (
     HAS_CALLBACKS,
@@ -34,7 +33,6 @@ from sksearch._sklearn import (
     without_callbacks,
 )
 from sksearch.resources import Fold, Growth
-from sksearch.resources.quiet import ignored, is_fatal
 from sksearch.trials import FailedScore, Job, Params, Scores
 
 if TYPE_CHECKING:
@@ -73,10 +71,9 @@ class Growing:
     """All labels of y, for `partial_fit`, of several targets one array for each; None for anything but a classifier."""
     entropy: int
 
-    def unfinished(self, n_resources: int) -> AbstractContextManager[None]:
-        """Within it no warning asks for more iterations of a model that gets them if it is promoted."""
-        grows = self.growth.resource.rpartition("__")[2] == "max_iter" and n_resources < self.max_resources
-        return ignored(ConvergenceWarning) if grows and not is_fatal(ConvergenceWarning) else nullcontext()
+    def unfinished(self, n_resources: int) -> bool:
+        """Whether a model that asks for more iterations gets them if it is promoted."""
+        return self.growth.resource.rpartition("__")[2] == "max_iter" and n_resources < self.max_resources
 
     def resume(self, task: Task) -> tuple[Any, int]:
         """The model that was kept, and its units of resource; (None, 0) where there is none that can be read."""
@@ -201,10 +198,10 @@ class Evaluator:
         try:
             with fit_task(task.context, self.caller, model, X_train, y_train, fit_params):
                 whole = tuple(value for name, value in fit_params.items() if value is self.fit_params[name])
-                fold = Fold(X_train, y_train, fit_params, seed, growing.classes, whole)
-                with growing.unfinished(task.n_resources):
-                    if trained < task.n_resources:  # else kept by a run of this job that was lost before it came back
-                        model = growing.growth.fit(model, fold, n_resources=task.n_resources, trained=trained)
+                unfinished = growing.unfinished(task.n_resources)
+                fold = Fold(X_train, y_train, fit_params, seed, growing.classes, whole, unfinished)
+                if trained < task.n_resources:  # else kept by a run of this job that was lost before it came back
+                    model = growing.growth.fit(model, fold, n_resources=task.n_resources, trained=trained)
         except Exception:
             if self.error_score == "raise":
                 raise

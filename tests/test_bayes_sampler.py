@@ -180,6 +180,27 @@ def test_of_several_branches_one_has_a_value_in_its_own_type(sampler, branches):
         assert repr(history.trials[0].params["k"]) == repr(value)
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("value", [1, 1.0])
+@pytest.mark.parametrize("sampler", [BayesSampler, RandomSampler])
+def test_what_is_completed_is_of_one_branch_with_its_types(sampler, value, seed):
+    """All features with a depth for one to three of them are in no branch."""
+    space = space_of([{"k": [1, 2, 3], "depth": [1, 2]}, {"k": Real(0.1, 1.0), "depth": [5, 6]}])
+    arguments = {"n_trials": 20} if sampler is BayesSampler else {}
+    history = search(sampler(space, initial_params=[{"k": value}] * 2, **arguments), lambda _: 0.0, 2, seed)
+    for trial in history.trials:
+        assert repr(trial.params["k"]) == repr(value)
+        assert trial.params["depth"] in ([1, 2] if isinstance(value, int) else [5, 6])
+
+
+@pytest.mark.parametrize("sampler", [BayesSampler, RandomSampler])
+def test_what_is_a_part_of_one_branch_is_not_the_whole_of_another_by_its_value(sampler):
+    space = space_of([{"k": [1, 2, 3], "depth": [1], "more": [0]}, {"k": Real(0.1, 1.0), "depth": [1]}])
+    arguments = {"n_trials": 20} if sampler is BayesSampler else {}
+    history = search(sampler(space, initial_params=[{"k": 1, "depth": 1}], **arguments), lambda _: 0.0, 1)
+    assert repr(history.trials[0].params) == "{'k': 1, 'depth': 1, 'more': 0}"
+
+
 @pytest.mark.parametrize("sampler", [BayesSampler, RandomSampler])
 def test_one_and_all_are_two_points_of_a_finite_space(sampler):
     space = space_of([{"k": [1, 2, 3]}, {"k": [0.5, 1.0]}])

@@ -569,10 +569,7 @@ def test_boosters_are_known_by_their_classes(library, name):
             return super().fit(X, y)
 
     assert isinstance(resolve(Own()).growth, Boosting)
-    assert resolve(Closed()).growth.resource == "n_samples"
-    size = {"max_resources": 9} if library != "lightgbm" else {}
-    if library != "catboost":
-        assert resolve(Closed(), "n_estimators", **size).growth == Refit(resource="n_estimators")
+    assert resolve(Closed()).growth == Refit(resource=ROUNDS[library])
 
 
 @pytest.mark.filterwarnings("ignore:`XGBRFClassifier` is deprecated:FutureWarning")  # XGBoost 3.4

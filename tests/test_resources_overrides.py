@@ -12,19 +12,36 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import pytest
+import xgboost
 from catboost import CatBoostClassifier
+from imblearn.ensemble import EasyEnsembleClassifier
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import Pipeline as ResamplingPipeline
 from lightgbm import LGBMClassifier, early_stopping
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone, is_classifier
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    TransformerMixin,
+    clone,
+    is_classifier,
+)
 from sklearn.cluster import Birch, MiniBatchKMeans
 from sklearn.datasets import load_diabetes, make_classification
-from sklearn.decomposition import LatentDirichletAllocation, MiniBatchDictionaryLearning, MiniBatchNMF
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.decomposition import IncrementalPCA, LatentDirichletAllocation, MiniBatchDictionaryLearning, MiniBatchNMF
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer
-from sklearn.linear_model import Perceptron, SGDClassifier, SGDOneClassSVM, SGDRegressor
+from sklearn.linear_model import LogisticRegression, Perceptron, SGDClassifier, SGDOneClassSVM, SGDRegressor
 from sklearn.model_selection import KFold, cross_val_score, train_test_split
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
@@ -157,6 +174,7 @@ NOT_READ = [
     (MiniBatchDictionaryLearning(3, random_state=0), "shuffle", [True, False]),
     *((MiniBatchKMeans(4, random_state=0), name, [1, 9]) for name in ("max_iter", "max_no_improvement", "n_init")),
     (MiniBatchKMeans(4, random_state=0), "tol", [0.0, 10.0]),
+    (IncrementalPCA(3), "batch_size", [20, 50]),
     (NMF, "max_no_improvement", [1, 9]),
     (NMF, "fresh_restarts", [True, False]),
 ]
@@ -410,6 +428,164 @@ def test_a_model_that_fits_its_own_way_is_fitted_anew_beside_one_that_goes_on():
     check_scores(model, space, "clf__max_iter", min_resources=3)
     branches = [{"clf": space["clf"]}]
     assert isinstance(resolve(model, "clf__max_iter", branches=branches, max_resources=9).growth, WarmStart)
+
+
+class ClosedCatBoost(CatBoostClassifier):
+    def fit(self, X, y):
+        return super().fit(X, y)
+
+
+class ClosedXGBoost(XGBClassifier):
+    def fit(self, X, y):
+        X, X_held_out, y, y_held_out = held_out(X, y)
+        return super().fit(X, y, eval_set=[(X_held_out, y_held_out)], verbose=False)
+
+
+SMALL_CATBOOST = {"verbose": 0, "thread_count": 1, "allow_writing_files": False, "random_seed": 0}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "model",
+    [
+        StopsCatBoost(n_estimators=9, **SMALL_CATBOOST),
+        ClosedCatBoost(n_estimators=9, **SMALL_CATBOOST),
+        StopsXGBoost(n_estimators=9, callbacks=[xgboost.callback.EarlyStopping(rounds=2)], n_jobs=1, random_state=0),
+        ClosedXGBoost(n_estimators=9, callbacks=[xgboost.callback.EarlyStopping(rounds=2)], n_jobs=1, random_state=0),
+        AdaBoostClassifier(random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_what_cannot_go_on_is_fitted_anew_beside_a_forest_that_does(model):
+    forest = RandomForestClassifier(random_state=0)
+    space = {"clf": [clone(model), forest]}
+    search = check_scores(Pipeline([("scale", StandardScaler()), ("clf", forest)]), space, "clf__n_estimators")
+    assert type(model) in {type(row["param_clf"]) for row in search.history_ if row["n_resources"] == 9}
+
+
+class WithoutWarmStart(LogisticRegression):
+    def __init__(self, C=1.0, max_iter=100):
+        super().__init__(C=C, max_iter=max_iter)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_solver_that_cannot_go_on_makes_all_its_iterations_beside_one_that_can():
+    growth = resolve(
+        Pipeline([("clf", LogisticRegression())]),
+        "clf__max_iter",
+        branches=[{"clf": [LogisticRegression(), WithoutWarmStart()]}],
+        max_resources=9,
+    ).growth
+    assert isinstance(growth, WarmStart)
+    grown = Pipeline([("clf", WithoutWarmStart())])
+    for trained, n_resources in [(0, 2), (2, 4)]:
+        grown = growth.fit(grown, Fold(X, Y, {}, (0, 0)), n_resources=n_resources, trained=trained)
+    once = WithoutWarmStart(max_iter=4).fit(X, Y)
+    assert grown["clf"].coef_ == pytest.approx(once.coef_, abs=1e-12)
+
+
+# --- classes of the user's own that set what is none of their parameters ---------------------------------------
+
+
+class Stops(SGDClassifier):
+    def __init__(self, alpha=1e-4, random_state=None):
+        super().__init__(alpha=alpha, early_stopping=True, random_state=random_state)
+
+
+class Balanced(SGDClassifier):
+    def __init__(self, alpha=1e-4, random_state=None):
+        super().__init__(alpha=alpha, class_weight="balanced", random_state=random_state)
+
+
+class Bags(BaggingClassifier):
+    def __init__(self, n_estimators=10, max_samples=1.0, warm_start=False, random_state=None):
+        super().__init__(
+            n_estimators=n_estimators, max_samples=max_samples, warm_start=warm_start, random_state=random_state
+        )
+
+
+class Boosts(GradientBoostingClassifier):
+    def __init__(self, n_estimators=100, learning_rate=0.1, warm_start=False, random_state=None):
+        super().__init__(
+            n_estimators=n_estimators,
+            learning_rate=learning_rate,
+            warm_start=warm_start,
+            random_state=random_state,
+            n_iter_no_change=2,
+        )
+
+
+@pytest.mark.parametrize("model", [Stops(), OneVsRestClassifier(Stops()), OneVsRestClassifier(Balanced())], ids=repr)
+def test_passes_are_not_made_where_what_they_refuse_is_no_parameter(model):
+    assert resolve(model).growth.resource == "n_samples"
+    with pytest.raises(ValueError, match=r"needs (estimator__)?early_stopping=|cannot have estimator__class"):
+        resolve(model, "partial_fit")
+
+
+def test_balanced_weights_that_are_no_parameter_are_weights_in_passes():
+    fold = Fold(X, Y, {}, (0, 0), np.unique(Y))
+    models = [Balanced(random_state=0), SGDClassifier(class_weight="balanced", random_state=0)]
+    one, other = [PartialFit(9).fit(model, fold, n_resources=3, trained=0) for model in models]
+    assert np.array_equal(one.coef_, other.coef_)
+    assert one.class_weight == "balanced"
+
+
+@pytest.mark.parametrize(
+    ("model", "space"),
+    [
+        (Bags(random_state=0), {"max_samples": [0.1, 0.3, 0.5, 1.0]}),
+        (Boosts(random_state=0), {"learning_rate": [0.1, 0.3, 0.5, 1.0]}),
+        (EasyEnsembleClassifier(random_state=0), {"replacement": [True, False]}),
+    ],
+    ids=repr,
+)
+def test_warm_starts_ask_the_model_for_what_is_no_parameter(model, space):
+    if isinstance(model, EasyEnsembleClassifier):
+        search = HyperbandSearchCV(model, space, min_resources=3, max_resources=9, cv=CV, random_state=0).fit(X, Y)
+        once = cross_val_score(clone(model).set_params(n_estimators=9, **search.best_params_), X, Y, cv=CV).mean()
+        assert search.best_score_ == pytest.approx(once, abs=1e-12)
+    else:
+        check_scores(model, space, "n_estimators")
+
+
+class Within(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
+    """Makes passes of what it has under a name of its own."""
+
+    def __init__(self, base=None):
+        self.base = base
+
+    def fit(self, X, y):
+        self.base_ = clone(self.base).fit(X, y)
+        return self
+
+    def partial_fit(self, X, y):
+        if not hasattr(self, "base_"):
+            self.base_ = clone(self.base)
+        self.base_.partial_fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.base_.predict(X)
+
+
+def test_passes_of_a_model_under_any_name_do_not_leave_out_its_fit():
+    assert resolve(Within(OfLogarithms()), n_classes=None).growth.resource == "n_samples"
+    with pytest.raises(ValueError, match=r"leave out what OfLogarithms.fit does"):
+        resolve(Within(OfLogarithms()), "partial_fit", n_classes=None)
+    for model in (Within(SGDRegressor()), Within(PassesToo())):
+        assert resolve(model, n_classes=None).growth == PartialFit(81)
+    searched = {"branches": [{"base__max_iter": [10, 20]}], "n_classes": None}  # its passes may read that
+    assert resolve(Within(SGDRegressor()), "partial_fit", **searched).growth == PartialFit(81)
+
+
+def test_what_passes_do_not_read_may_be_searched_in_a_branch_where_they_do():
+    reads = {"solver": ["sgd"], "learning_rate": ["adaptive"], "tol": ()}
+    branches = [{"solver": ["adam"], "alpha": ()}, reads]
+    assert resolve(MLP, branches=branches).growth == PartialFit(81)
+    steps = [{"clf": [SGDClassifier()]}, {"clf": [ADAPTIVE], "clf__tol": ()}]
+    assert resolve(Pipeline([("clf", MLP)]), "partial_fit", branches=steps).growth == PartialFit(81)
+    with pytest.raises(ValueError, match="for which tol means nothing"):
+        resolve(MLP, "partial_fit", branches=[{**branches[0], "tol": ()}, reads])
 
 
 @pytest.mark.parametrize("fit", [functools.partialmethod(LGBMClassifier.fit), available_if(bool)(LGBMClassifier.fit)])

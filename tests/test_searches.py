@@ -29,7 +29,7 @@ import scipy.sparse as sp
 import sklearn
 import sklearn.model_selection as sk
 from scipy.stats import loguniform, norm, randint, uniform
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris, make_classification, make_multilabel_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
@@ -1429,6 +1429,27 @@ def test_who_has_not_had_all_iterations_is_not_told_to_ask_for_more(model: Any) 
     assert {row["n_resources"] for row in search.history_} == {1, 3, 9}
     at_the_top = sum(row["n_splits_done"] for row in search.history_ if row["n_resources"] == 9)
     assert 0 < len(caught) <= at_the_top + 1  # and the refit
+
+
+def test_steps_that_get_no_more_iterations_say_what_they_have_to_say() -> None:
+    class Hasty(TransformerMixin, BaseEstimator):
+        def fit(self, X: Any, y: Any = None) -> Hasty:
+            warnings.warn("hasty", ConvergenceWarning, stacklevel=1)
+            return self
+
+        def transform(self, X: Any) -> Any:
+            return X
+
+    model = Pipeline([("hasty", Hasty()), ("clf", LogisticRegression(max_iter=90))])
+    space = {"clf__C": [0.1, 1.0, 10.0, 100.0]}
+    search = HyperbandSearchCV(
+        model, space, resource="clf__max_iter", cv=3, refit=False, prune_folds=False, random_state=0
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(*load_iris(return_X_y=True))
+    n_models = 3 * len({row["trial"] for row in search.history_})
+    assert [str(warning.message) for warning in caught].count("hasty") == n_models < 3 * len(search.history_)
 
 
 def test_warnings_filters_and_configuration_reach_the_workers() -> None:

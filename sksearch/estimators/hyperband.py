@@ -354,7 +354,6 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             min_resources=self.min_resources,  # type: ignore[arg-type]  # "auto" or an int, checked
             max_resources=self.max_resources,  # type: ignore[arg-type]  # as above
             factor=self.factor,
-            searched_names={name for branch in space.branches for name in branch},
             n_rows=max((_n_rows(train) for train, _ in splits), default=None),
             n_splits=max(1, len(splits)),
             n_classes=classes,

@@ -135,31 +135,29 @@ LIBRARIES = {
 
 
 def library_of(model: Any) -> Library | None:
-    """The library whose booster `model` is, if its `fit` can go on from another model.
-
-    The rounds of an XGBRF model are one, whatever its `n_estimators`.
-    """
+    """The library whose booster `model` is; the rounds of an XGBRF model are one, whatever its `n_estimators`."""
     for cls in type(model).__mro__:
         library = LIBRARIES.get(cls.__module__.partition(".")[0])
         if library is not None:
-            accepted = inspect.signature(model.fit).parameters.values()
-            takes_it = any(library.argument == one.name or one.kind is one.VAR_KEYWORD for one in accepted)
-            return library if takes_it and not cls.__name__.startswith("XGBRF") else None
+            return None if cls.__name__.startswith("XGBRF") else library
     return None
 
 
-def may_look_back(model: Any, library: Library) -> bool:
-    """Whether a subclass has a `fit` of its own, which may hand on early stopping, say, and does not tell otherwise.
+def takes_start(model: Any, library: Library) -> bool:
+    """Whether its `fit` may be given a model to go on from.
 
-    One that names the argument for the model to go on from knows what it does.
+    A `fit` of a user's subclass may hand on early stopping, say, which looks back; one that names the argument knows
+    what it does.
     """
     owner = definer_of("fit", model)
-    if owner is None or not is_own("fit", model, LIBRARIES):
-        return False
+    is_users = owner is not None and is_own("fit", model, LIBRARIES)
     try:
-        return library.argument not in inspect.signature(vars(owner)["fit"], follow_wrapped=False).parameters
+        method = vars(owner)["fit"] if is_users else model.fit
+        accepted = inspect.signature(method, follow_wrapped=not is_users).parameters
     except (TypeError, ValueError):  # no function, but what gives one
-        return True
+        return False
+    anything = any(one.kind is one.VAR_KEYWORD for one in accepted.values())
+    return library.argument in accepted or (anything and not is_users)
 
 
 def rounds_parameter(model: Any, library: Library, asked_for: str = "") -> str:
@@ -229,7 +227,7 @@ def _continues(library: Library, model: Any, fold: Fold) -> bool:
     if library.settles:
         settled = model.get_all_params()
         params = {**{name: settled.get(name) for name in library.settles}, **params}
-    return library.continues(params) and not given & _ANEW and not may_look_back(model, library)
+    return library.continues(params) and not given & _ANEW and takes_start(model, library)
 
 
 def _unfitted(model: Any) -> Any:

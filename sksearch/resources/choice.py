@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from sklearn.cluster import Birch
 
-from sksearch.resources.boosters import Boosting, library_of, may_look_back, rounds_parameter
+from sksearch.resources.boosters import Boosting, library_of, rounds_parameter, takes_start
 from sksearch.resources.laststep import growing_part
 from sksearch.resources.overrides import fits_steps_its_own_way, overrides_fit
 from sksearch.resources.passes import PartialFit
@@ -49,13 +49,12 @@ def resolve_resource(
     min_resources: int | Literal["auto"],
     max_resources: int | Literal["auto"],
     factor: float,
-    searched_names: Collection[str],
+    branches: Sequence[Categories],
     n_rows: int | None,
     n_splits: int,
     n_classes: int | tuple[int, ...] | None,
     y: Any = None,
     fit_params: Collection[str] = (),
-    branches: Sequence[Categories] = ({},),
 ) -> Resolved:
     """Say what grows, from how much to how much.
 
@@ -75,8 +74,10 @@ def resolve_resource(
         rows per split and class.
     factor : float
         What rungs are apart.
-    searched_names : collection of str
-        Parameters in the search space.
+    branches : sequence of mappings of str to collection
+        The branches of the search space: values of those parameters that have no order, nothing of the others.
+        `partial_fit` must suit all of them, and what they put in the place of a step have the resource that the
+        step is to have.
     n_rows : int or None
         Training rows of the largest fold; None when there is no data yet.
     n_splits : int
@@ -88,14 +89,11 @@ def resolve_resource(
         different ones.
     fit_params : collection of str
         Names of what `fit` gets besides the data.
-    branches : sequence of mappings of str to collection, default=one of nothing
-        The branches of the search space: values of those parameters that have no order. `partial_fit` must
-        suit all of them, and what they put in the place of a step have the resource that the step is to have.
 
     >>> from sklearn.ensemble import RandomForestClassifier
     >>> resolved = resolve_resource(
     ...     RandomForestClassifier(), "auto", min_resources="auto", max_resources="auto", factor=3,
-    ...     searched_names=["max_depth"], n_rows=150, n_splits=5, n_classes=3)
+    ...     branches=[{"max_depth": []}], n_rows=150, n_splits=5, n_classes=3)
     >>> resolved.growth.resource, resolved.min_resources, resolved.max_resources
     ('n_estimators', 11, 100)
 
@@ -106,6 +104,7 @@ def resolve_resource(
         `partial_fit` does not take the fit parameters.
     """
     prefix, _ = growing_part(estimator)
+    searched_names = {name for branch in branches for name in branch}
     if resource == "auto":
         resource = _choose(estimator, searched_names, n_classes, fit_params, branches)
     steps_of = f"{prefix}{PASSES_WITHIN}" if resource == "partial_fit" else resource
@@ -208,19 +207,18 @@ def _growth_of_parameter(variants: Iterable[Variant], resource: str, largest: in
     """What goes on with one of them at least; what cannot is fitted anew."""
     whole = [variant.estimator for variant in variants if not fits_steps_its_own_way(variant.estimator)]
     parts = [growing_part(estimator) for estimator in whole]
-    if any(_is_rounds(model, resource, prefix, going_on=True) for prefix, model in parts):
-        return Boosting(resource=resource, max_resources=largest)
-    if any(resource == f"{prefix}{size_parameter(model)}" and not overrides_fit(model) for prefix, model in parts):
-        return WarmStart(resource=resource, max_resources=largest)
-    return Refit(resource=resource)
+    boosters = [model for prefix, model in parts if _is_rounds(model, resource, prefix)]
+    starts = any(takes_start(model, library) for model in boosters if (library := library_of(model)) is not None)
+    warm = any(resource == f"{prefix}{size_parameter(model)}" and not overrides_fit(model) for prefix, model in parts)
+    if not starts and not warm:
+        return Refit(resource=resource)
+    return (Boosting if boosters else WarmStart)(resource=resource, max_resources=largest)
 
 
-def _is_rounds(model: Any, resource: str, prefix: str, *, going_on: bool = False) -> bool:
-    """Whether it is the number of a booster's rounds; `going_on`: of one that may go on."""
+def _is_rounds(model: Any, resource: str, prefix: str) -> bool:
+    """Whether it is the number of a booster's rounds."""
     library = library_of(model)
-    if library is None or (going_on and may_look_back(model, library)):
-        return False
-    return resource in {f"{prefix}{name}" for name in library.rounds}
+    return library is not None and resource in {f"{prefix}{name}" for name in library.rounds}
 
 
 def _usual_name(variants: Iterable[Variant], resource: str) -> str:

@@ -8,18 +8,21 @@ bit for bit, and kept with the paused model where it is not (TargetEncoder, PCA,
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
 from sksearch.nets import governed
 from sksearch.resources.overrides import fits_steps_its_own_way
 from sksearch.resources.protocol import Fold
+from sksearch.resources.quiet import ignored, is_fatal
 from sksearch.spool import KEPT_FOLD
 
 
@@ -92,12 +95,12 @@ def enter(estimator: Any, fold: Fold, *, trained: int, pause: bool) -> tuple[Any
     return model, caught
 
 
-def _with_last(estimator: Any, model: Any) -> Any:
+def with_last(estimator: Any, model: Any) -> Any:
     """`estimator` with `model` in the place of the estimator that grows."""
     if not isinstance(estimator, Pipeline):
         return model
     name, last = estimator.steps[-1]
-    estimator.steps = [*estimator.steps[:-1], (name, _with_last(last, model))]
+    estimator.steps = [*estimator.steps[:-1], (name, with_last(last, model))]
     return estimator
 
 
@@ -109,11 +112,11 @@ def _catch(pipeline: Any, fold: Fold) -> Fold:
     """
     _, model = growing_part(pipeline)
     catcher = _Catcher(model)
-    _with_last(pipeline, catcher)
+    with_last(pipeline, catcher)
     try:
-        fit(pipeline, fold)
+        fit(pipeline, fold._replace(unfinished=False))  # the steps get no more
     finally:
-        _with_last(pipeline, model)
+        with_last(pipeline, model)
     X, y, fit_params = catcher.caught
     return fold._replace(X=X, y=y, fit_params=fit_params)
 
@@ -216,5 +219,9 @@ class _Frozen(BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
 def fit(estimator: Any, fold: Fold) -> Any:
     """As scikit-learn's searches call it: y only if there is one."""
     labels = () if fold.y is None else (fold.y,)
-    with governed(estimator, growing_part(estimator)[1], fold.seed):
+    quiet = fold.unfinished and not is_fatal(ConvergenceWarning)
+    with (
+        governed(estimator, growing_part(estimator)[1], fold.seed),
+        ignored(ConvergenceWarning) if quiet else nullcontext(),
+    ):
         return estimator.fit(fold.X, *labels, **fold.fit_params)

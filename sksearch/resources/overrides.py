@@ -56,19 +56,29 @@ def overrides_fit(model: Any) -> bool:
     return not all(getattr(fit, "__isabstractmethod__", False) for fit in others)
 
 
-def reached_by_passes(model: Any) -> Iterator[tuple[str, Any]]:
+def reached_by_passes(model: Any, prefix: str = "", *, surely: bool = False) -> Iterator[tuple[str, Any]]:
     """What makes passes when `model` does, with the prefix of its parameters: itself, and its `estimator`.
+
+    Of a `partial_fit` that is not scikit-learn's own nobody knows what it hands on to: all that makes passes, or
+    (`surely`) nothing.
 
     >>> from sklearn.linear_model import SGDClassifier
     >>> from sklearn.multiclass import OneVsRestClassifier
     >>> [prefix for prefix, _ in reached_by_passes(OneVsRestClassifier(SGDClassifier()))]
     ['', 'estimator__']
     """
-    prefix = ""
-    while hasattr(model, "partial_fit") and not isinstance(model, type):
-        yield prefix, model
-        prefix += "estimator__"
-        model = model.get_params(deep=False).get("estimator") if isinstance(model, BaseEstimator) else None
+    if not hasattr(model, "partial_fit") or isinstance(model, type):
+        return
+    yield prefix, model
+    if not isinstance(model, BaseEstimator):
+        return
+    params = model.get_params(deep=False)
+    if is_own("partial_fit", model, ["sklearn"]):
+        params = {} if surely else params
+    else:
+        params = {name: value for name, value in params.items() if name == "estimator"}
+    for name, value in params.items():
+        yield from reached_by_passes(value, f"{prefix}{name}__", surely=surely)
 
 
 def fits_steps_its_own_way(estimator: Any) -> bool:

@@ -135,18 +135,19 @@ class _BalancedAsWeights:
     def __init__(self, model: Any, y: Any) -> None:
         self._model = model
         self._y = y
-        self._balanced = y is not None and model.get_params(deep=False).get("class_weight") == "balanced"
+        given = getattr(model, "class_weight", None)  # a subclass may set what is none of its parameters
+        self._balanced = y is not None and isinstance(given, str) and given == "balanced"
 
     def __enter__(self) -> None:
         if self._balanced:
             labels = np.unique(np.asarray(self._y))
             weights = compute_class_weight("balanced", classes=labels, y=np.asarray(self._y))
             keys = [_looked_up(label) for label in labels.tolist()]
-            self._model.set_params(class_weight=dict(zip(keys, weights.tolist(), strict=True)))
+            self._model.class_weight = dict(zip(keys, weights.tolist(), strict=True))
 
     def __exit__(self, *error: object) -> None:
         if self._balanced:
-            self._model.set_params(class_weight="balanced")
+            self._model.class_weight = "balanced"
 
 
 def _looked_up(label: Any) -> Any:

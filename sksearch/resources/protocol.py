@@ -26,6 +26,8 @@ class Fold(NamedTuple):
     """All labels, for a classifier that grows by `partial_fit`; of several targets a tuple, one array for each."""
     whole: tuple[Any, ...] = ()
     """Those of `fit_params` that have no entry per row, even if they happen to be as long as the fold."""
+    unfinished: bool = False
+    """Whether a model that asks for more iterations gets them if it is promoted, so that it need not warn."""
 
 
 @runtime_checkable

@@ -15,7 +15,7 @@ PASSES_WITHIN = "estimator__partial_fit"
 """Of the model that grows and, as scikit-learn's meta-estimators name it, the one within: either may be searched."""
 
 Categories = Mapping[str, Collection[Any]]
-"""Values of those parameters of a branch of the search space that have no order."""
+"""A branch of the search space: its parameters, and the values of those that have no order."""
 
 
 class Variant(NamedTuple):
@@ -73,9 +73,8 @@ def variants_of(estimator: Any, name: str, branches: Iterable[Categories]) -> It
     """With every value of the searched steps that `name` is a parameter of."""
     for branch in branches:
         replaced = {step: _replaced(estimator, step) for step in branch}
-        steps = sorted(
-            (step for step in branch if name.startswith(replaced[step])), key=lambda step: len(replaced[step])
-        )
+        steps = [step for step in branch if branch[step] and name.startswith(replaced[step])]
+        steps.sort(key=lambda step: len(replaced[step]))
         for values in product(*(branch[step] for step in steps)):
             variant, placed = clone(estimator) if steps else estimator, dict(zip(steps, values, strict=True))
             for step, value in placed.items():

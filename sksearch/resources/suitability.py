@@ -42,6 +42,7 @@ _NOT_READ = {
     **dict.fromkeys(("PassiveAggressiveClassifier", "PassiveAggressiveRegressor"), _LINEAR),
     **dict.fromkeys(("MLPClassifier", "MLPRegressor"), ("max_iter", "max_fun", "validation_fraction")),
     "BernoulliRBM": ("n_iter",),
+    "IncrementalPCA": ("batch_size",),
     "LatentDirichletAllocation": ("max_iter", "learning_method", "evaluate_every", "perp_tol"),
     "MiniBatchDictionaryLearning": ("max_iter", "tol", "max_no_improvement", "batch_size", "shuffle"),
     "MiniBatchKMeans": ("max_iter", "tol", "max_no_improvement", "n_init"),
@@ -53,19 +54,20 @@ _NOT_READ = {
 def check_passes(variant: Variant, searched_names: Collection[str], fit_params: Collection[str]) -> None:
     """Raise ValueError if not, with the reason."""
     prefix, model, searched = _as_tried(variant)
+    other = _other_resource(variant, prefix, model, searched_names)
     if fits_steps_its_own_way(variant.estimator):
         raise ValueError(
             "resource='partial_fit' would leave out what the Pipeline's own class does in fit beside its steps; "
-            f"use resource={_other_resource(prefix, model, searched_names)!r}."
+            f"use resource={other!r}."
         )
-    if refusal := _refusal(prefix, model, searched_names, searched):
+    if refusal := _refusal(prefix, model, searched, other):
         own = variant.placed and _own_refusal(model) == refusal
         raise ValueError(f"{refusal} (It is searched: {variant}.)" if own else refusal)
     for name in _without_effect(model, searched):
-        if f"{prefix}{name}" in searched_names:
+        if f"{prefix}{name}" in variant.branch:
             raise ValueError(
                 f"resource='partial_fit' makes passes, for which {prefix}{name} means nothing, but it is searched; "
-                f"take it out of the search space, or use resource={_other_resource(prefix, model, searched_names)!r}."
+                f"take it out of the search space, or use resource={other!r}."
             )
     names = names_at_last(variant.estimator, fit_params)
     if _hides_classifier(model) and "classes" not in names:
@@ -73,7 +75,7 @@ def check_passes(variant: Variant, searched_names: Collection[str], fit_params: 
             f"resource='partial_fit' does not suit {type(model).__name__}: it is no classifier, and the one within has "
             "to be told all labels; use resource='n_samples'."
         )
-    _check_fit_params(prefix, model, names)
+    _check_fit_params(model, names, other)
 
 
 def gains_by_passes(
@@ -97,7 +99,7 @@ def gains_by_passes(
     return not (unsuited or makes_many_epochs)
 
 
-def _refusal(prefix: str, model: Any, searched_names: Collection[str], searched: Categories) -> str | None:
+def _refusal(prefix: str, model: Any, searched: Categories, other_resource: str) -> str | None:
     """Why not to use `partial_fit`, as an error says it; None where nothing that the search sets speaks against it."""
     refusal = _own_refusal(model)
     if refusal is not None:
@@ -110,7 +112,7 @@ def _refusal(prefix: str, model: Any, searched_names: Collection[str], searched:
                 return (
                     f"resource='partial_fit' does not suit {name}={value!r}, which is searched: "
                     f"{type(model).__name__} cannot make single passes then; take it out of the search space, or use "
-                    f"resource={_other_resource(prefix, model, searched_names)!r}."
+                    f"resource={other_resource!r}."
                 )
     return None
 
@@ -137,7 +139,9 @@ def _refusal_of_parts(model: Any) -> str | None:
     """Of the model itself, and of those within."""
     name = type(model).__name__
     params = model.get_params() if hasattr(model, "get_params") else {}
-    for _, part in reached_by_passes(model):
+    for prefix, part in reached_by_passes(model):
+        if prefix:  # a subclass may set what is none of its parameters
+            params |= {f"{prefix}{own}": getattr(part, own, None) for own in ("early_stopping", "class_weight")}
         if passes_leave_out_fit(part):
             own = type(part).__name__
             return (
@@ -175,8 +179,7 @@ def _refusal_of_net(net: Any) -> str | None:
 
 
 def _stops_itself(model: Any) -> bool:
-    params = model.get_params(deep=False) if hasattr(model, "get_params") else {}
-    return _is_true(params.get("early_stopping"))
+    return _is_true(getattr(model, "early_stopping", None))  # a subclass may set what is none of its parameters
 
 
 def _is_true(value: Any) -> bool:
@@ -201,7 +204,9 @@ def _without_effect(model: Any, searched: Categories) -> list[str]:
     if is_net(model):
         return ["max_epochs"]
     return [
-        f"{prefix}{name}" for prefix, part in reached_by_passes(model) for name in _not_read(prefix, part, searched)
+        f"{prefix}{name}"
+        for prefix, part in reached_by_passes(model, surely=True)
+        for name in _not_read(prefix, part, searched)
     ]
 
 
@@ -228,7 +233,7 @@ def _as_tried(variant: Variant) -> tuple[str, Any, Categories]:
     beside = {
         name.removeprefix(prefix): values
         for name, values in variant.branch.items()
-        if name.startswith(prefix) and name not in variant.placed
+        if values and name.startswith(prefix) and name not in variant.placed
     }
     firsts = {name: next(iter(values)) for name, values in beside.items()}
     models = {n: value for n, value in firsts.items() if hasattr(value, "get_params") and not isinstance(value, type)}
@@ -250,21 +255,21 @@ def _with(model: Any, params: Mapping[str, Any]) -> Any:
         return None
 
 
-def _check_fit_params(prefix: str, model: Any, names: Collection[str]) -> None:
+def _check_fit_params(model: Any, names: Collection[str], other_resource: str) -> None:
     """`partial_fit` may take less than `fit`: `coef_init`, say, makes no sense at the second pass."""
     if sklearn.get_config()["enable_metadata_routing"] and not is_net(model):  # whose epochs are those of `fit`
-        _check_routes(prefix, model, names)
+        _check_routes(model, names, other_resource)
     accepted = inspect.signature(model.partial_fit).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values()):
         return
     for name in sorted(set(names) - set(accepted)):
         raise ValueError(
             f"resource='partial_fit' has no place for the fit parameter {name!r}: {type(model).__name__}.partial_fit "
-            f"takes {', '.join(accepted)}; leave it out, or use resource={_other_resource(prefix, model)!r}."
+            f"takes {', '.join(accepted)}; leave it out, or use resource={other_resource!r}."
         )
 
 
-def _check_routes(prefix: str, model: Any, names: Collection[str]) -> None:
+def _check_routes(model: Any, names: Collection[str], other_resource: str) -> None:
     """A meta-estimator hands on in `partial_fit` what is requested for that, whatever is for `fit`."""
     routing = get_routing_for_object(model)
     if not isinstance(routing, MetadataRouter):
@@ -277,11 +282,11 @@ def _check_routes(prefix: str, model: Any, names: Collection[str]) -> None:
         raise ValueError(
             f"resource='partial_fit' needs {', '.join(params)} requested for partial_fit within "
             f"{type(model).__name__}, as for fit: call set_partial_fit_request on the estimator that takes it, or use "
-            f"resource={_other_resource(prefix, model)!r}."
+            f"resource={other_resource!r}."
         ) from error
 
 
-def _other_resource(prefix: str, model: Any, searched_names: Collection[str] = ()) -> str:
-    """What to name in place of `partial_fit`."""
-    size = size_parameter(model)
+def _other_resource(variant: Variant, prefix: str, model: Any, searched_names: Collection[str]) -> str:
+    """What to name in place of `partial_fit`: rows suit whatever is put in the place of a step."""
+    size = None if variant.placed else size_parameter(model)
     return "n_samples" if size is None or f"{prefix}{size}" in searched_names else f"{prefix}{size}"

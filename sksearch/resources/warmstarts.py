@@ -20,7 +20,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
-from sksearch.resources.laststep import enter, fit, grows_by_itself
+from sksearch.resources.laststep import enter, fit, grows_by_itself, with_last
 from sksearch.resources.overrides import overrides_fit
 from sksearch.resources.protocol import Fold, Rows, Seed
 from sksearch.resources.quiet import ignored
@@ -74,6 +74,9 @@ class WarmStart:
         name = self.resource.rpartition("__")[2]
         pause = n_resources < self.max_resources
         model, caught = enter(estimator, fold, trained=trained, pause=pause)
+        if trained and size_parameter(model) != name:  # of its own kind: once fitted it may refuse to be changed
+            model = clone(model)
+            estimator = with_last(estimator, model)
         if trained and not overrides_fit(model) and stopped_early(model):
             return estimator.set_params(**{self.resource: n_resources})
         going_on = bool(trained) and goes_on(model, name) and not _LOOK_BACK & caught.fit_params.keys()
@@ -83,7 +86,8 @@ class WarmStart:
         # forests warn that balanced weights are others if the data are: these are the same
         with ignored(UserWarning, 'class_weight presets "balanced"') if going_on else nullcontext():
             fit(model, caught)
-        model.set_params(**usual, **{name: n_resources})
+        if usual:
+            model.set_params(**usual, **{name: n_resources})
         return estimator
 
     def rows(self, train: Rows, y: Any, groups: Any, *, n_resources: int, seed: Seed) -> Rows:  # noqa: ARG002
@@ -109,18 +113,17 @@ def stopped_early(model: Any) -> bool:
 
 def goes_on(model: Any, name: str) -> bool:
     """Whether a warm start of this model is possible and trains just the difference."""
-    params = model.get_params(deep=False)
-    if overrides_fit(model):
-        return False  # it may fit twice, have a monitor look on, or change what it has
+    if size_parameter(model) != name or overrides_fit(model):
+        return False  # a fit of its own: it may fit twice, have a monitor look on, or change what it has
     if isinstance(model, _BAGGING):
-        return not params["oob_score"]  # refused with warm_start
+        return not model.oob_score  # refused with warm_start
     if isinstance(model, _BOOSTING):
-        return params["n_iter_no_change"] is None  # what it has seen so far is forgotten
+        return model.n_iter_no_change is None  # what it has seen so far is forgotten
     if isinstance(model, LogisticRegression):
-        return bool(params["solver"] != "liblinear")  # starts from nothing
+        return bool(model.solver != "liblinear")  # starts from nothing
     if isinstance(model, _MIXTURES):
-        return bool(params["n_init"] == 1)  # the best of several starts so far need not be the best in the end
-    return size_parameter(model) == name
+        return bool(model.n_init == 1)  # the best of several starts so far need not be the best in the end
+    return True
 
 
 def size_parameter(model: Any) -> str | None:

@@ -93,16 +93,15 @@ class Space:
         self.size = self._count()
 
     def categories(self) -> list[dict[str, list[Any]]]:
-        """Values of the parameters without an order, by name, of each branch.
+        """Values of the parameters without an order, by name, of each branch; no values of those with an order.
 
         >>> Space.parse({"loss": ["hinge", "huber"], "C": [1, 2, 5]}, argument="param_grid").categories()
-        [{'loss': ['hinge', 'huber']}]
+        [{'loss': ['hinge', 'huber'], 'C': []}]
         """
         return [
             {
-                name: list(dimension.values)
+                name: list(dimension.values) if isinstance(dimension, Levels) and not dimension.ordered else []
                 for name, dimension in branch.items()
-                if isinstance(dimension, Levels) and not dimension.ordered
             }
             for branch in self.branches
         ]
@@ -225,8 +224,8 @@ class Space:
         return np.rint(points[:, 0] * len(self.branches) - 0.5).astype(np.intp)
 
     def contains(self, params: Params) -> bool:
-        """Whether `params` are exactly the parameters of a branch with values of its dimensions."""
-        return any(_holds(branch, params) for branch in self.branches)
+        """Whether `params` are exactly the parameters of a branch with values of its dimensions, in their types."""
+        return any(branch.keys() == params.keys() and _has_itself(branch, params) for branch in self.branches)
 
     def enumerate(self) -> Array:
         """All points, (size, n_columns), branch after branch, the last parameter varying fastest.
@@ -322,12 +321,6 @@ def _column_of(column: Column, columns: list[Column]) -> int:
             return position
     columns.append(column)
     return len(columns) - 1
-
-
-def _holds(branch: Mapping[str, Dimension], params: Params) -> bool:
-    return branch.keys() == params.keys() and all(
-        dimension.contains(params[name]) for name, dimension in branch.items()
-    )
 
 
 def _may_overlap(first: Mapping[str, Dimension], second: Mapping[str, Dimension]) -> bool:

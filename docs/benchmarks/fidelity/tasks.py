@@ -85,7 +85,7 @@ class Task:
             min_resources=1,
             max_resources=MOST,
             factor=3,
-            searched_names=self.space,
+            branches=[dict.fromkeys(self.space, ())],
             n_rows=None,
             n_splits=N_SPLITS,
             n_classes=None if self.classes is None else len(self.classes),
