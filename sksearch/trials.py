@@ -47,7 +47,7 @@ class Evaluation:
     rung: int = 0
     """Position of `n_resources` among the levels of the bracket, from 0."""
     bracket: int = 0
-    """Number of the bracket the trial was started in, from 0."""
+    """Number of the bracket in which it runs, from 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import copy
 import math
 import pickle
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from sksearch.schedulers.brackets import (
     Bracket,
     Rung,
     asynchronous_brackets,
+    cut,
     most_promotions,
     plan,
     published_brackets,
@@ -246,7 +247,8 @@ def asynchronous(draw):
         n_brackets=draw(st.integers(1, n_levels)),
         n_candidates=draw(st.integers(1, 60)),
     )
-    return AshaScheduler(draw(samplers()), brackets, robust=draw(st.booleans()))
+    sampler = draw(samplers())
+    return AshaScheduler(sampler, brackets, robust=draw(st.booleans()), scarce=draw(is_scarce(sampler, brackets)))
 
 
 @st.composite
@@ -255,29 +257,46 @@ def synchronous(draw):
     brackets = synchronous_brackets(
         1, draw(st.integers(1, 60)), factor, n_candidates=draw(st.none() | st.integers(1, 60))
     )
-    return HyperbandScheduler(draw(samplers()), brackets)
+    sampler = draw(samplers())
+    return HyperbandScheduler(sampler, brackets, scarce=draw(is_scarce(sampler, brackets)))
 
 
 def samplers():
-    return st.one_of(st.just(ENDLESS), st.integers(0, 30).map(lambda n: FixedSampler([{"x": 0}] * n)))
+    return st.one_of(st.just(ENDLESS), st.integers(0, 30).map(few))
+
+
+def few(n):
+    return FixedSampler([{"x": 0}] * n)
+
+
+def is_scarce(sampler, brackets):
+    runs_out = sampler is not ENDLESS and len(sampler.candidates) < plan(brackets).n_trials
+    return st.booleans() if runs_out else st.just(False)
 
 
 @settings(max_examples=150, deadline=None)
 @given(scheduler=synchronous() | asynchronous(), **SEARCHES)
 def test_a_trial_climbs_rung_by_rung_and_never_after_a_failure(scheduler, **search):
     replay = Replay(scheduler, **search).run()
-    entries = [(e.trial.number, e.rung) for e in replay.asks]
-    assert len(set(entries)) == len(entries)
-    told = {(o.evaluation.trial.number, o.evaluation.rung): o for o in replay.history.outcomes}
+    assert len(set(replay.asks)) == len(replay.asks)
+    told = {o.evaluation: o for o in replay.history.outcomes}
     first = {evaluation.trial.number: evaluation for evaluation in reversed(replay.asks)}
+    last = {}
     for evaluation in replay.asks:
         rung = scheduler.brackets[evaluation.bracket].rungs[evaluation.rung]
         assert evaluation.n_resources == rung.n_resources
         robust = isinstance(scheduler, AshaScheduler) and scheduler.robust
         if evaluation.rung and not (robust and evaluation is first[evaluation.trial.number]):
-            below = told[evaluation.trial.number, evaluation.rung - 1]
-            assert below.evaluation.bracket == evaluation.bracket
-            assert below.status == "ok"
+            amount = scheduler.brackets[evaluation.bracket].rungs[evaluation.rung - 1].n_resources
+            below = replace(evaluation, rung=evaluation.rung - 1, n_resources=amount)
+            assert told[below].status == "ok"
+        before = last.get(evaluation.trial.number)
+        last[evaluation.trial.number] = evaluation
+        assert before is None or before.n_resources < evaluation.n_resources
+        if before is not None and before.bracket != evaluation.bracket:
+            assert scheduler.scarce
+            assert before.bracket < evaluation.bracket
+            assert told[before].status == "ok"
 
 
 @settings(max_examples=300, deadline=None)
@@ -386,7 +405,7 @@ def test_done_says_budget_if_all_candidates_were_started_or_all_is_spent(schedul
     all_started = len(replay.history.trials) == planned
     if isinstance(scheduler, AshaScheduler) and scheduler.robust and scheduler.sampler is ENDLESS:
         assert scheduler.done(replay.history)  # all units are spent, or all candidates started
-    elif not (isinstance(scheduler, AshaScheduler) and scheduler.robust):
+    elif not scheduler.scarce and not (isinstance(scheduler, AshaScheduler) and scheduler.robust):
         assert scheduler.done(replay.history) == all_started
     else:
         assert scheduler.done(replay.history) or not all_started
@@ -456,6 +475,98 @@ def test_an_exhausted_sampler_leaves_a_bracket_that_goes_on_with_its_trials():
     replay = Replay(HyperbandScheduler(sampler, published_brackets(1, 9, 3)), seed=0, levels_of_score=1000).run()
     assert [len(replay.at(0, rung)) for rung in range(3)] == [7, 2, 1]
     assert not replay.scheduler.done(replay.history)
+
+
+# --- few candidates -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    n_points=st.integers(1, 142),
+    n_workers=st.integers(1, 6),
+    p_fail=SEARCHES["p_fail"],
+    seed=SEARCHES["seed"],
+    most=st.sampled_from([9, 27, 81, 50]),
+)
+def test_brackets_share_few_candidates(n_points, n_workers, p_fail, seed, most):
+    """Who enters a later bracket is whom the earlier ones have left below it, as many as there are places."""
+    brackets = synchronous_brackets(1, most, 3)
+    scarce = n_points < plan(brackets).n_trials
+    replay = Replay(HyperbandScheduler(few(n_points), brackets, scarce=scarce), seed, n_workers, p_fail).run()
+    assert len(replay.history.trials) == min(n_points, plan(brackets).n_trials)
+    reached, failed = {}, set()
+    for number, bracket in enumerate(brackets):
+        lowest, places = bracket.rungs[0].n_resources, bracket.rungs[0].n_trials
+        entered = replay.at(number, 0)
+        new = [trial for trial in entered if trial not in reached]
+        free = {trial for trial, amount in reached.items() if amount < lowest} - failed
+        assert set(entered) <= set(new) | free
+        assert len(entered) == min(places, len(new) + len(free))
+        sizes = cut(bracket, len(entered)) if entered else [0] * len(bracket.rungs)
+        for rung, level in enumerate(bracket.rungs):
+            scores = replay.scores(number, rung)
+            reached.update(dict.fromkeys(replay.at(number, rung), level.n_resources))
+            failed |= {trial for trial, score in scores.items() if math.isnan(score)}
+            if rung + 1 < len(sizes):
+                assert sorted(replay.at(number, rung + 1)) == sorted(best_first(scores)[: sizes[rung + 1]])
+    if n_points <= brackets[-1].rungs[0].n_trials:
+        assert all(amount == most for trial, amount in reached.items() if trial not in failed)
+
+
+def test_who_enters_a_later_bracket_is_drawn_at_random():
+    """Ten, the 20 others, then 15 of the 21 that were not among the best three and six of these: each as often."""
+    brackets, times = synchronous_brackets(1, 81, 3), np.zeros(30)
+    for seed in range(300):
+        replay = Replay(HyperbandScheduler(few(30), brackets, scarce=True), seed)
+        replay.score = lambda evaluation: -float((evaluation.trial.number + seed) % 30)  # noqa: B023 - used in this turn
+        entered = replay.run().at(2, 0)
+        assert len(entered) == 15
+        np.add.at(times, (np.array(entered) + seed) % 30, 1)
+    left = [*range(3, 10), *range(16, 30)]
+    assert times[left].sum() == times.sum() == 300 * 15
+    expected = times.sum() / 21
+    assert float(((times[left] - expected) ** 2 / expected).sum()) < 45.3  # chi-square, 20 degrees, p = 0.001
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    n_points=st.integers(1, 142),
+    n_brackets=st.integers(1, 3),
+    n_workers=st.integers(1, 6),
+    p_fail=SEARCHES["p_fail"],
+    seed=SEARCHES["seed"],
+)
+def test_units_are_spent_on_few_candidates(n_points, n_brackets, n_workers, p_fail, seed):
+    """In the end the next step of whoever waits would cost more than what is left."""
+    brackets = asynchronous_brackets(1, 81, 3, n_brackets=n_brackets)
+    replay = Replay(AshaScheduler(few(n_points), brackets, scarce=True), seed, n_workers, p_fail).run()
+    last = {evaluation.trial.number: evaluation for evaluation in replay.asks}
+    failed = {o.evaluation.trial.number for o in replay.history.outcomes if o.status == "failed"}
+    for number, bracket in enumerate(brackets):
+        own = [evaluation for evaluation in last.values() if evaluation.bracket == number]
+        budget, asked = plan([bracket]), [e for e in replay.asks if e.bracket == number]
+        left = budget.n_resources - sum(evaluation.n_resources for evaluation in own)
+        left_from_scratch = budget.n_resources_from_scratch - sum(evaluation.n_resources for evaluation in asked)
+        for evaluation in own:
+            above = bracket.rungs[evaluation.rung + 1 :]
+            if above and evaluation.trial.number not in failed:
+                cost = above[0].n_resources - evaluation.n_resources
+                assert left < cost or left_from_scratch < above[0].n_resources or not replay.at(number, 4 - number)
+
+
+def test_of_few_candidates_all_are_complete():
+    replay = Replay(AshaScheduler(few(8), asynchronous_brackets(1, 81, 3), scarce=True), seed=1).run()
+    assert sorted(replay.at(0, 4)) == list(range(8))
+
+
+def test_of_few_candidates_the_best_of_the_highest_rung_goes_on():
+    scheduler = AshaScheduler(few(30), asynchronous_brackets(1, 81, 3), scarce=True)
+    replay = Replay(scheduler, seed=1, levels_of_score=1000)
+    replay.score = lambda evaluation: -float(evaluation.trial.number)  # early scores tell all of late ones
+    replay.run()
+    tops = replay.at(0, 4)
+    assert len(tops) > 9
+    assert sorted(tops) == list(range(len(tops)))
 
 
 # --- asynchronous -------------------------------------------------------------------------------------

@@ -31,8 +31,14 @@ import sklearn.model_selection as sk
 from scipy.stats import loguniform, norm, randint, uniform
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_iris, make_classification, make_multilabel_classification, make_regression
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor, VotingClassifier
+from sklearn.datasets import (
+    load_diabetes,
+    load_iris,
+    make_classification,
+    make_multilabel_classification,
+    make_regression,
+)
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.frozen import FrozenEstimator
@@ -1429,6 +1435,38 @@ def test_who_has_not_had_all_iterations_is_not_told_to_ask_for_more(model: Any) 
     assert {row["n_resources"] for row in search.history_} == {1, 3, 9}
     at_the_top = sum(row["n_splits_done"] for row in search.history_ if row["n_resources"] == 9)
     assert 0 < len(caught) <= at_the_top + 1  # and the refit
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("prune_folds", [True, False])
+@pytest.mark.parametrize("schedule", ["async", "hyperband"])
+def test_a_small_grid_is_searched_as_planned_even_where_few_trees_mislead(
+    schedule: Any, prune_folds: bool, n_jobs: int
+) -> None:
+    """With one tree the largest learning rate is best."""
+    data, cv = load_diabetes(return_X_y=True), KFold(3)
+    model = GradientBoostingRegressor(n_estimators=27, subsample=0.5, random_state=0)
+    grid = {"learning_rate": np.logspace(-2.5, 0, 4).tolist(), "max_depth": [1, 2]}
+    search = HyperbandSearchCV(
+        model,
+        grid,
+        resource="n_estimators",
+        min_resources=1,
+        schedule=schedule,
+        prune_folds=prune_folds,
+        cv=cv,
+        n_jobs=n_jobs,
+        random_state=0,
+    ).fit(*data)
+    theirs = sk.GridSearchCV(model, grid, cv=cv).fit(*data)
+    assert search.best_params_ == theirs.best_params_
+    assert search.best_score_ == pytest.approx(theirs.best_score_, abs=1e-12)
+    assert sum(search.cv_results_["n_resources"]) > 8 * 27 / 2
+    for row in search.history_:
+        if row["status"] == "ok":
+            values = {"learning_rate": row["param_learning_rate"], "max_depth": row["param_max_depth"]}
+            once = clone(model).set_params(n_estimators=row["n_resources"], **values)
+            assert row["score"] == pytest.approx(cross_val_score(once, *data, cv=cv).mean(), abs=1e-12)
 
 
 def test_steps_that_get_no_more_iterations_say_what_they_have_to_say() -> None:

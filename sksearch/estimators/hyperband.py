@@ -73,7 +73,7 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         Number of brackets, the most aggressive first: "auto" is one for "async", all for "hyperband".
     n_candidates : int or 'auto', default='auto'
         Number of trials. "auto": as many as the published brackets start, with "async" at least ten.
-        `plan()` shows the cost.
+        `plan()` shows the cost. If a space of lists holds fewer, what is planned goes to those there are.
     sampler : {'bayes', 'random'} or Sampler, default='bayes'
         Where new trials come from. A Sampler object decides by itself which parameters come first.
     scoring : str, callable, list, tuple or dict, default=None
@@ -143,8 +143,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
     resource_ : str
         What grew.
     stop_reason_ : str
-        "budget", "exhausted" when a finite space has no parameters left, "interrupted" after Ctrl-C or
-        another exception.
+        "budget", "exhausted" when a finite space has no parameters left and nothing else is to be done,
+        "interrupted" after Ctrl-C or another exception.
     scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn's GridSearchCV.
 
@@ -269,8 +269,8 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         -------
         list of dicts
             With `bracket`, `rung`, `n_trials` and `n_resources`, ready for `pandas.DataFrame`. With
-            `schedule="async"` the trials of a rung are the most it may get; where early rungs mislead
-            a later one may get more. Units of resource in all are never more than the plan's: trials times what
+            `schedule="async"` the trials of a rung are the most it may get; where early rungs mislead, or
+            there are fewer candidates, a later one may get more. Units of resource in all are never more than the plan's: trials times what
             a rung has more than the one below; where promoted models are fitted anew (`"n_samples"`, models that
             cannot be continued, and with a warning those that cannot be pickled) trials times `n_resources`.
 
@@ -318,7 +318,10 @@ class HyperbandSearchCV(AdaptiveSearchCV):
             check_classification_targets(problem.y)
         brackets = self._brackets(resolved)
         sampler = self._sampler(space, problem.estimator, brackets, problem.n_workers)
-        scheduler = (AshaScheduler if self.schedule == "async" else HyperbandScheduler)(sampler, brackets)
+        scarce = isinstance(self.sampler, str) and space.size < _n_candidates(brackets)
+        scheduler = (AshaScheduler if self.schedule == "async" else HyperbandScheduler)(
+            sampler, brackets, scarce=scarce
+        )
         entropy = seed_of(self.random_state)
         delivery = self._delivery(problem, self.random_state)
         spool = Spool()  # closed by the one who gets the plan

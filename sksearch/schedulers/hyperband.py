@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sksearch.folds import best_outcome, outcomes_beside
 from sksearch.samplers.protocol import Sampler
@@ -95,6 +96,10 @@ class HyperbandScheduler:
     each rung, at least one. If in the end no trial has all folds, as those that were promoted failed and the
     others were pruned, the best pruned one has them, units permitting.
 
+    Of a `scarce` sampler it is known that it runs out of candidates before the brackets are full. As independent draws
+    from few candidates would, brackets then share them: a bracket takes, at random, trials that the earlier ones have
+    left below its lowest amount, once these have no more to say about them. No trial is trained twice for that.
+
     >>> from sksearch.samplers.fixed import FixedSampler
     >>> from sksearch.schedulers.brackets import published_brackets
     >>> scheduler = HyperbandScheduler(FixedSampler([{"C": 1}] * 17), published_brackets(1, 9, 3))
@@ -105,6 +110,7 @@ class HyperbandScheduler:
     sampler: Sampler
     brackets: tuple[Bracket, ...]
     """See `synchronous_brackets`."""
+    scarce: bool = False
     _ledger: Ledger = field(default_factory=Ledger, init=False, repr=False, compare=False)
 
     def ask(self, history: History, rng: np.random.Generator) -> Evaluation | None:
@@ -117,6 +123,8 @@ class HyperbandScheduler:
             if evaluation is not None:
                 return evaluation
             promotion = self._promotion(ledger, exhausted=True)
+            if promotion is None and self.scarce:
+                promotion = self._moved(ledger, rng.random((len(self.brackets), len(history.trials))))
         promotion = promotion or self._last_resort(ledger, history)
         return None if promotion is None else _promoted(promotion, self.brackets, history)
 
@@ -137,7 +145,7 @@ class HyperbandScheduler:
         for number, bracket in enumerate(self.brackets):
             for rung, above in enumerate(bracket.rungs[1:]):
                 numbers |= ledger.rung(number, rung).waiting(above.n_trials)
-        return numbers
+        return numbers | (ledger.resting(max(b.rungs[0].n_resources for b in self.brackets)) if self.scarce else set())
 
     def rival(self, history: History, evaluation: Evaluation) -> Outcome | None:
         """The last one that would be promoted if no other trial came; who does not beat it never is."""
@@ -159,10 +167,30 @@ class HyperbandScheduler:
     def _promotion(self, ledger: Ledger, *, exhausted: bool) -> _Promotion | None:
         for number, bracket in enumerate(self.brackets):
             started = ledger.rung(number, 0).n_entered
-            if started == bracket.rungs[0].n_trials or (exhausted and started):
+            if started == bracket.rungs[0].n_trials or (exhausted and started and self._takes_no_more(ledger, number)):
                 promotion = self._promotion_in(number, cut(bracket, started), ledger)
                 if promotion is not None:
                     return promotion
+        return None
+
+    def _movable(self, ledger: Ledger, number: int) -> set[int] | None:
+        """Trials that a bracket may take over from earlier ones; None as long as those may change."""
+        lowest = self.brackets[number].rungs[0].n_resources
+        for earlier, bracket in enumerate(self.brackets[:number]):
+            for rung, level in enumerate(bracket.rungs):
+                if level.n_resources < lowest and ledger.rung(earlier, rung).n_pending:
+                    return None
+        return {trial for trial in ledger.resting(lowest) if ledger.bracket_of(trial) < number}
+
+    def _takes_no_more(self, ledger: Ledger, number: int) -> bool:
+        return not self.scarce or self._movable(ledger, number) == set()
+
+    def _moved(self, ledger: Ledger, order: NDArray[np.float64]) -> _Promotion | None:
+        """A trial enters a later bracket, in an order of its own; when nothing is to be promoted in earlier ones."""
+        for number, bracket in enumerate(self.brackets):
+            movable = self._movable(ledger, number)
+            if movable and ledger.rung(number, 0).n_entered < bracket.rungs[0].n_trials:
+                return _Promotion(min(movable, key=order[number].__getitem__), number, 0)
         return None
 
     def _last_resort(self, ledger: Ledger, history: History) -> _Promotion | None:
@@ -227,6 +255,8 @@ class AshaScheduler:
       bracket, are promoted from there. So the search goes on with fewer, longer trials, if need be with
       full ones alone. A rung may then have more trials than `brackets` says; the units that a bracket
       spends are never more than planned.
+    - Of a `scarce` sampler it is known that it runs out of candidates. What was planned for others goes to
+      those there are: with nothing else to do the best trial of the highest rung in which one waits is promoted.
 
     >>> from sksearch.samplers.fixed import FixedSampler
     >>> from sksearch.schedulers.brackets import asynchronous_brackets
@@ -239,6 +269,7 @@ class AshaScheduler:
     brackets: tuple[Bracket, ...]
     """See `asynchronous_brackets`."""
     robust: bool = True
+    scarce: bool = False
     _ledger: Ledger = field(default_factory=Ledger, init=False, repr=False, compare=False)
 
     def ask(self, history: History, rng: np.random.Generator) -> Evaluation | None:
@@ -254,7 +285,7 @@ class AshaScheduler:
                 evaluation = _started(self.sampler, bracket, self.brackets, history, rng, trusted=trusted, rung=rung)
                 if evaluation is not None:
                     return evaluation
-            promotion = self._scout(ledger, at_rest=True) or self._last_promotion(ledger)
+            promotion = self._scout(ledger, at_rest=True) or self._last_promotion(ledger) or self._of_few(ledger)
         return None if promotion is None else _promoted(promotion, self.brackets, history)
 
     def done(self, history: History) -> bool:
@@ -267,6 +298,7 @@ class AshaScheduler:
             and self._scout(ledger, at_rest=True) is None
             and self._promotion(ledger, trusted) is None
             and self._last_promotion(ledger) is None
+            and self._of_few(ledger) is None
         )
 
     def unfinished(self, history: History) -> set[int]:
@@ -297,7 +329,7 @@ class AshaScheduler:
                 # scouts, and what ends a bracket, are promoted beyond the limit
                 most = most_promotions(n_trials, bracket.factor) + len(scouts) + 1
                 to_promote = max(0, most - len(state.promoted))
-        return numbers
+        return numbers | (ledger.resting(max(b.rungs[-1].n_resources for b in self.brackets)) if self.scarce else set())
 
     def rival(self, history: History, evaluation: Evaluation) -> Outcome | None:
         """Where the part of the rung that is promoted ends, at most: see `last_place`.
@@ -312,7 +344,12 @@ class AshaScheduler:
         is_scout = evaluation.trial.number in ledger.spent(number).trials[: self.n_scouts(number)]
         state = ledger.rung(number, rung)
         comes_again = evaluation.trial.number in state.judged
-        if is_scout or comes_again or rung < self._first_rung(number, self._trusted(ledger)):
+        if (
+            is_scout
+            or comes_again
+            or (self.scarce and self.robust)
+            or rung < self._first_rung(number, self._trusted(ledger))
+        ):
             return None
         return ledger.placed(number, rung, last_place(state.n_told + 1, bracket.factor))
 
@@ -374,14 +411,26 @@ class AshaScheduler:
                     break
         return None
 
-    def _promotion(self, ledger: Ledger, trusted: int | None) -> _Promotion | None:
-        """The published rule, over all brackets: the rung with the most resources first."""
-        ladder = (
+    def _ladder(self, trusted: int | None) -> list[tuple[int, int, int]]:
+        """Rungs from which trials are promoted, over all brackets, those to the most resources first."""
+        return sorted(
             (-bracket.rungs[rung + 1].n_resources, number, rung)
             for number, bracket in enumerate(self.brackets)
             for rung in range(self._first_rung(number, trusted), len(bracket.rungs) - 1)
         )
-        for _, number, rung in sorted(ladder):
+
+    def _of_few(self, ledger: Ledger) -> _Promotion | None:
+        """Of scarce candidates, when there are no more."""
+        for _, number, rung in self._ladder(None) if self.scarce and self.robust else ():
+            state = ledger.rung(number, rung)
+            trial = next((trial for _, trial in state.ranking if trial not in state.promoted), None)
+            if trial is not None and (found := self._if_affordable(ledger, _Promotion(trial, number, rung + 1))):
+                return found
+        return None
+
+    def _promotion(self, ledger: Ledger, trusted: int | None) -> _Promotion | None:
+        """The published rule."""
+        for _, number, rung in self._ladder(trusted):
             state = ledger.rung(number, rung)
             factor = self.brackets[number].factor
             if len(state.promoted) < most_promotions(state.n_told, factor):

@@ -87,15 +87,16 @@ class Ledger:
             evaluation = evaluations[position]
             number, amount = evaluation.trial.number, evaluation.n_resources or 0
             spent, last = self.spent(evaluation.bracket), self._last.get(number)
-            again = last is not None and last.rung == evaluation.rung
+            moved = last is not None and last.bracket != evaluation.bracket
+            again = last is not None and last.rung == evaluation.rung and not moved
             state = self.rung(evaluation.bracket, evaluation.rung)
             state.n_pending += 1
             state.n_entered += not again
-            spent.resumed += amount if again else amount - self.reached(number)
+            spent.resumed += amount if again or moved else amount - self.reached(number)
             spent.from_scratch += amount
             if last is None:
                 spent.trials.append(number)
-            elif not again:
+            elif not again and not moved:
                 self.rung(evaluation.bracket, evaluation.rung - 1).promoted.add(number)
             self._last[number] = evaluation
         for position in range(self._n_outcomes, len(outcomes)):
@@ -122,6 +123,18 @@ class Ledger:
     def reached(self, number: int) -> int:
         """Resource that a trial was given so far, 0 before it was started."""
         return (self._last[number].n_resources or 0) if number in self._last else 0
+
+    def resting(self, below: int) -> set[int]:
+        """Numbers of the trials that were scored, did not fail, and have had less than so much of the resource."""
+        return {
+            number
+            for number, last in self._last.items()
+            if number in self.rung(last.bracket, last.rung).judged and self.reached(number) < below
+        }
+
+    def bracket_of(self, number: int) -> int:
+        """The bracket in which a trial ran last."""
+        return self._last[number].bracket
 
     def placed(self, bracket: int, rung: int, place: int) -> Outcome | None:
         """Of the `place`-th best in a rung, from 1; None where there are not so many."""
