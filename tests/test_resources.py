@@ -312,6 +312,16 @@ def test_who_knows_the_labels_is_not_told_them_in_another_way():
         grow(PartialFit(max_resources=9), KnowsTargets(), X, Y, [1, 3], classes=classes)
 
 
+def test_passes_over_several_targets_are_refused_where_nobody_can_tell_their_labels():
+    """OneVsRestClassifier would learn the columns of a multilabel y as one target."""
+    model = OneVsRestClassifier(SGDClassifier())
+    assert resolve(model, n_classes=(2, 2, 2)).growth.resource == "n_samples"
+    with pytest.raises(ValueError, match=r"labels of several targets; use a MultiOutputClassifier .*'n_samples'"):
+        resolve(model, "partial_fit", n_classes=(2, 2, 2))
+    for knows in (MultiOutputClassifier(SGDClassifier()), KnowsTargets(), MLPClassifier()):
+        assert resolve(knows, "partial_fit", n_classes=(2, 2, 2)).growth == PartialFit(max_resources=81)
+
+
 def test_several_targets_grow_as_each_of_them_does():
     """Also where a fold lacks a label of one of them."""
     X, y = IRIS

@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from imblearn.ensemble import BalancedRandomForestClassifier
 from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_diabetes, load_iris
@@ -176,6 +177,63 @@ def test_a_mixture_chooses_among_all_its_starts(name):
     grown = grow(growth, mixture, X, y, [1, 3, 9])
     once = clone(mixture).set_params(max_iter=9).fit(X, y)
     assert np.array_equal(grown.score_samples(X), once.score_samples(X))
+
+
+CONVERGES = {
+    "BayesianGaussianMixture": {"n_components": 2},
+    "ElasticNet": {"alpha": 1.0},
+    "GaussianMixture": {"n_components": 3},
+    "HuberRegressor": {"tol": 1.0},
+    "LogisticRegression": {"tol": 1e-2},
+    "PoissonRegressor": {"alpha": 1e-2},
+    "SGDClassifier": {"tol": 1e-1},
+    "SGDRegressor": {"early_stopping": True},
+}
+
+
+@pytest.mark.parametrize("name", CONVERGES)
+def test_what_has_converged_stays_as_it_is(name):
+    """A fit with more iterations would have ended at the same place."""
+    estimator, X, y = example(name)
+    estimator.set_params(**CONVERGES[name])
+    growth = growth_of(estimator, "max_iter", 900)
+    once = clone(estimator).set_params(max_iter=900).fit(X, y)
+    assert np.max(once.n_iter_) < 100
+    for levels in ([100, 300, 900], [100, 900]):
+        grown = grow(growth, estimator, X, y, levels)
+        for method, expected in outputs(once, X).items():
+            assert np.array_equal(outputs(grown, X)[method], expected)
+        assert vars(grown).keys() == vars(once).keys()
+        assert np.array_equal(grown.n_iter_, once.n_iter_)
+        assert repr(grown.get_params()) == repr(once.get_params())
+
+
+def test_what_has_not_converged_yet_goes_on():
+    mixture, X, y = example("GaussianMixture")
+    mixture.set_params(n_components=5, tol=1e-6)
+    grown = grow(growth_of(mixture, "max_iter", 900), mixture, X, y, [2, 10, 900])
+    once = clone(mixture).set_params(max_iter=900).fit(X, y)
+    assert once.n_iter_ > 10
+    np.testing.assert_allclose(grown.score_samples(X), once.score_samples(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["RandomForestClassifier", "BaggingClassifier"])
+def test_few_members_do_not_warn_of_rows_that_none_of_them_left_out(name):
+    X, y = IRIS
+    model = CLASSES[name](random_state=0, oob_score=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        grown = grow(growth_of(model, "n_estimators", 81), model, X, y, [1, 9, 81])
+    assert grown.oob_score_ == clone(model).set_params(n_estimators=81).fit(X, y).oob_score_
+
+
+def test_balanced_forests_have_no_tree_twice():
+    """A warm start of imbalanced-learn draws again what it drew for earlier trees."""
+    X, y = IRIS
+    forest = BalancedRandomForestClassifier(sampling_strategy="all", replacement=True, bootstrap=False, random_state=0)
+    grown = grow(growth_of(forest, "n_estimators", 27), forest, X[:120], y[:120], [3, 9, 27])
+    once = clone(forest).set_params(n_estimators=27).fit(X[:120], y[:120])
+    assert np.array_equal(grown.predict_proba(X), once.predict_proba(X))
 
 
 @pytest.mark.parametrize("weights", ["balanced", "balanced_subsample"])

@@ -38,6 +38,7 @@ from sklearn.datasets import (
     make_multilabel_classification,
     make_regression,
 )
+from sklearn.decomposition import PCA
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor, VotingClassifier
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
@@ -807,6 +808,18 @@ def test_the_given_ones_come_before_the_estimators_own_where_there_is_room_for_o
     given = [{"C": 3.0}, {"C": 0.5}, {"C": 0.2}][:n_given]
     search = BayesSearchCV(SVC(C=7.0), C, n_iter=3, initial_params=given, cv=2, random_state=0).fit(X, Y)
     assert search.cv_results_["params"] == ([{"C": 7.0}, *given] if n_given == 2 else given)
+
+
+def test_fits_that_fail_with_few_rows_only_are_told_from_models_that_are_wrong() -> None:
+    model = make_pipeline(PCA(15), SVC())
+    data = make_classification(200, 20, random_state=0)
+    search = HyperbandSearchCV(model, {"svc__C": [0.1, 1.0, 10.0]}, cv=3, min_resources=9, random_state=0)
+    with pytest.raises(ValueError, match=r"(?s)All the .*had 14 units of 'n_samples' at most, of 134;.* min_resources"):
+        search.fit(*data)
+    assert search.set_params(min_resources=30).fit(*data).best_score_ > 0.5
+    with pytest.raises(ValueError, match=r"(?s)All the .*this one fails") as caught:
+        HyperbandSearchCV(Fragile(mode="raise"), {"a": [0.1, 0.2]}, cv=2, min_resources=45).fit(X, Y)
+    assert "min_resources" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -266,7 +266,16 @@ class SearchCV(BaseSearchCV):
         self.history_ = as_records(history)
         if not history.outcomes:
             raise ValueError("No fits were performed. Was the CV iterator empty? Were there no candidates?")
-        raise_or_warn_about_failures(scikit_learn_records(history.outcomes), self.error_score)
+        try:
+            raise_or_warn_about_failures(scikit_learn_records(history.outcomes), self.error_score)
+        except ValueError as error:
+            most = max(outcome.evaluation.n_resources or 0 for outcome in history.outcomes)
+            if plan.growing is None or most >= plan.growing.max_resources:
+                raise
+            raise ValueError(
+                f"{error}\nThey had {most} units of {plan.growing.growth.resource!r} at most, of "
+                f"{plan.growing.max_resources}; if that is too little to fit the model at all, raise min_resources."
+            ) from error
         results = self._results(problem, plan, history)
         refit_metric = self.refit if callable(self.scoring) and self.multimetric_ else problem.refit_metric
         self.cv_results_ = results  # there already when a callable `refit` raises

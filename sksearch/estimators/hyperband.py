@@ -270,9 +270,10 @@ class HyperbandSearchCV(AdaptiveSearchCV):
         list of dicts
             With `bracket`, `rung`, `n_trials` and `n_resources`, ready for `pandas.DataFrame`. With
             `schedule="async"` the trials of a rung are the most it may get; where early rungs mislead, or
-            there are fewer candidates, a later one may get more. Units of resource in all are never more than the plan's: trials times what
-            a rung has more than the one below; where promoted models are fitted anew (`"n_samples"`, models that
-            cannot be continued, and with a warning those that cannot be pickled) trials times `n_resources`.
+            there are fewer candidates, a later one may get more. Units of resource in all are never more than
+            the plan's: trials times what a rung has more than the one below; where promoted models are fitted
+            anew (`"n_samples"`, models that cannot be continued, and with a warning those that cannot be
+            pickled) trials times `n_resources`.
 
         Raises
         ------

@@ -121,7 +121,7 @@ def resolve_resource(
         fewest = min(_most_firsts(numbers, y), samples.n_rows)
     elif resource == "partial_fit":
         for variant in variants:
-            check_passes(variant, searched_names, fit_params)
+            check_passes(variant, searched_names, n_classes, fit_params)
         largest = PASSES if largest is None else largest
         # A pickled Birch has copies of the arrays that its tree shares, and goes on wrongly.
         models = [growing_part(variant.estimator)[1] for variant in variants]

@@ -72,7 +72,7 @@ def _labels_first(model: Any, classes: Any) -> dict[str, Any]:
     A tuple has the labels of several targets. `MultiOutputClassifier` takes them as a list; a neural network knows only
     yes and no (a multilabel indicator), and is told the numbers of the labels; others have rules of their own.
     """
-    if classes is None or not _takes_classes(model):
+    if classes is None or not takes_classes(model):
         return {}
     if isinstance(model, MultiOutputClassifier):  # one column, perhaps
         return {"classes": [classes] if isinstance(classes, np.ndarray) else list(classes)}
@@ -86,7 +86,7 @@ def learns_several_targets(classifier: Any) -> bool:
     return isinstance(classifier, (MultiOutputClassifier, MLPClassifier))
 
 
-def _takes_classes(model: Any) -> bool:
+def takes_classes(model: Any) -> bool:
     """Whether `partial_fit` has that argument, or hands whatever it gets on to one of a base class that has it."""
     inherited = (getattr(base, "partial_fit", None) for base in type(model).__mro__[1:])
     for method in (model.partial_fit, *filter(None, inherited)):

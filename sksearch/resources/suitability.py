@@ -26,7 +26,7 @@ from sksearch.resources.overrides import (
     passes_leave_out_fit,
     reached_by_passes,
 )
-from sksearch.resources.passes import learns_several_targets
+from sksearch.resources.passes import learns_several_targets, takes_classes
 from sksearch.resources.steps import Categories, Variant
 from sksearch.resources.warmstarts import size_parameter
 
@@ -51,7 +51,12 @@ _NOT_READ = {
 """Parameters that neither `partial_fit` of scikit-learn's classes reads nor what is asked of the model later."""
 
 
-def check_passes(variant: Variant, searched_names: Collection[str], fit_params: Collection[str]) -> None:
+def check_passes(
+    variant: Variant,
+    searched_names: Collection[str],
+    n_classes: int | tuple[int, ...] | None,
+    fit_params: Collection[str],
+) -> None:
     """Raise ValueError if not, with the reason."""
     prefix, model, searched = _as_tried(variant)
     other = _other_resource(variant, prefix, model, searched_names)
@@ -75,6 +80,12 @@ def check_passes(variant: Variant, searched_names: Collection[str], fit_params: 
             f"resource='partial_fit' does not suit {type(model).__name__}: it is no classifier, and the one within has "
             "to be told all labels; use resource='n_samples'."
         )
+    needs_labels = not is_own("partial_fit", model, ["sklearn"]) and takes_classes(model) and "classes" not in names
+    if isinstance(n_classes, tuple) and needs_labels and not learns_several_targets(model):
+        raise ValueError(
+            f"resource='partial_fit' cannot tell {type(model).__name__} the labels of several targets; use a "
+            f"MultiOutputClassifier around its estimator, or resource={other!r}."
+        )
     _check_fit_params(model, names, other)
 
 
@@ -86,7 +97,7 @@ def gains_by_passes(
 ) -> bool:
     """Whether passes are possible, with all that the search sets, and each teaches more."""
     try:
-        check_passes(variant, searched_names, fit_params)
+        check_passes(variant, searched_names, n_classes, fit_params)
     except ValueError:
         return False
     _, model, _ = _as_tried(variant)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,8 @@ _LOOK_BACK = {"coef_init", "intercept_init", "monitor"}
 SGD would start from the former again at every warm start; what a monitor of GradientBoosting has stopped would get one
 more tree at each.
 """
+_CONVERGED = "_converged_while_growing"
+"""Attribute of a paused model that has come to its tolerance."""
 _HIST = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 _BOOSTING = (GradientBoostingClassifier, GradientBoostingRegressor)
 _BAGGING = (BaggingClassifier, BaggingRegressor)
@@ -77,15 +80,18 @@ class WarmStart:
         if trained and size_parameter(model) != name:  # of its own kind: once fitted it may refuse to be changed
             model = clone(model)
             estimator = with_last(estimator, model)
-        if trained and not overrides_fit(model) and stopped_early(model):
+        if trained and is_finished(model):
+            if not pause:
+                vars(model).pop(_CONVERGED, None)
             return estimator.set_params(**{self.resource: n_resources})
         going_on = bool(trained) and goes_on(model, name) and not _LOOK_BACK & caught.fit_params.keys()
         size = n_resources - trained if going_on and not counts_total(model, name) else n_resources
         usual = {key: value for key, value in model.get_params(deep=False).items() if key == "warm_start"}
         model.set_params(**dict.fromkeys(usual, going_on), **{name: size})
-        # forests warn that balanced weights are others if the data are: these are the same
-        with ignored(UserWarning, 'class_weight presets "balanced"') if going_on else nullcontext():
+        with _quiet(model, going_on=going_on, pause=pause):
             fit(model, caught)
+        if pause and size_parameter(model) == name and not counts_total(model, name) and converged(model, size):
+            vars(model)[_CONVERGED] = True
         if usual:
             model.set_params(**usual, **{name: n_resources})
         return estimator
@@ -98,6 +104,36 @@ class WarmStart:
 def counts_total(model: Any, name: str) -> bool:
     """Whether the size parameter counts members in all, or the iterations of one fit."""
     return name == "n_estimators" or isinstance(model, _HIST)
+
+
+@contextmanager
+def _quiet(model: Any, *, going_on: bool, pause: bool) -> Iterator[None]:
+    """Without warnings of what is no matter here."""
+    with ExitStack() as stack:
+        if going_on:  # forests warn that balanced weights are others if the data are: these are the same
+            stack.enter_context(ignored(UserWarning, 'class_weight presets "balanced"'))
+        if pause:  # of few members: more will come
+            stack.enter_context(ignored(UserWarning, "Some inputs do not have OOB scores"))
+            if isinstance(model, _BAGGING):
+                stack.enter_context(ignored(RuntimeWarning, "invalid value encountered in (true_)?divide"))
+        yield
+
+
+def is_finished(model: Any) -> bool:
+    """Whether its last fit came to an end by itself, as a fit with more to come would have at the same place."""
+    return _CONVERGED in vars(model) or (not overrides_fit(model) and stopped_early(model))
+
+
+def converged(model: Any, max_iter: int) -> bool:
+    """Whether a fit with so many iterations at most came to its tolerance.
+
+    >>> converged(LogisticRegression(max_iter=100).fit([[0], [1], [2]], [0, 0, 1]), 100)
+    True
+    """
+    if overrides_fit(model) or (isinstance(model, _MIXTURES) and model.n_init > 1):  # another start may become best
+        return False
+    n_iter = getattr(model, "n_iter_", None)
+    return bool(getattr(model, "converged_", False)) or (n_iter is not None and bool(np.max(n_iter) < max_iter))
 
 
 def stopped_early(model: Any) -> bool:
@@ -113,7 +149,8 @@ def stopped_early(model: Any) -> bool:
 
 def goes_on(model: Any, name: str) -> bool:
     """Whether a warm start of this model is possible and trains just the difference."""
-    if size_parameter(model) != name or overrides_fit(model):
+    draws_again = any(cls.__module__ == "imblearn.ensemble._forest" for cls in type(model).__mro__)
+    if size_parameter(model) != name or overrides_fit(model) or draws_again:
         return False  # a fit of its own: it may fit twice, have a monitor look on, or change what it has
     if isinstance(model, _BAGGING):
         return not model.oob_score  # refused with warm_start
