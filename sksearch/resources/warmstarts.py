@@ -80,7 +80,7 @@ class WarmStart:
         if trained and size_parameter(model) != name:  # of its own kind: once fitted it may refuse to be changed
             model = clone(model)
             estimator = with_last(estimator, model)
-        if trained and is_finished(model):
+        elif trained and is_finished(model):
             if not pause:
                 vars(model).pop(_CONVERGED, None)
             return estimator.set_params(**{self.resource: n_resources})
