@@ -513,6 +513,56 @@ def test_brackets_share_few_candidates(n_points, n_workers, p_fail, seed, most):
         assert all(amount == most for trial, amount in reached.items() if trial not in failed)
 
 
+@st.composite
+def scarce(draw):
+    most, share = draw(st.integers(2, 30)), draw(st.floats(0.1, 0.99))
+    if draw(st.booleans()):
+        factor = draw(st.sampled_from([1.5, 2, 3]))
+        brackets = synchronous_brackets(1, most, factor, n_candidates=draw(st.integers(2, 40)))
+        kind = HyperbandScheduler
+    else:
+        brackets, kind = asynchronous_brackets(1, most, draw(st.sampled_from([2, 3]))), AshaScheduler
+    return kind(few(max(1, int(share * plan(brackets).n_trials))), brackets, scarce=True)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    scheduler=scarce(),
+    p_prune=st.sampled_from([0.0, 0.5, 0.9]),
+    limit=st.none() | st.integers(2, 30),
+    **SEARCHES,
+)
+def test_few_candidates_that_fail_late_or_are_pruned_run_once_at_each_amount(scheduler, p_prune, limit, **search):
+    """A pruned one may come again where it was, for all folds; nobody comes after a failure, and all is paid for."""
+    replay = Replay(scheduler, p_prune=p_prune, **search)
+    score = replay.score
+    replay.score = lambda evaluation: math.nan if evaluation.n_resources >= (limit or 99) else score(evaluation)
+    last, spent, tell, ask = {}, [], replay.tell, replay.ask
+
+    def told(evaluation):
+        tell(evaluation)
+        last[evaluation.trial.number] = replay.history.outcomes[-1]
+
+    def asked():
+        evaluation = ask()
+        before = None if evaluation is None else last.get(evaluation.trial.number)
+        kept = 0
+        if before is not None:
+            assert before.status != "failed"
+            same = before.evaluation == evaluation
+            assert before.status == "pruned" if same else before.evaluation.n_resources < evaluation.n_resources
+            kept = before.evaluation.n_resources if before.status == "ok" else 0
+        if evaluation is not None:
+            spent.append(evaluation.n_resources - kept)
+        return evaluation
+
+    replay.tell, replay.ask = told, asked
+    replay.run()
+    cost = plan(scheduler.brackets)
+    assert sum(spent) <= cost.n_resources
+    assert sum(evaluation.n_resources for evaluation in replay.asks) <= cost.n_resources_from_scratch
+
+
 def test_who_enters_a_later_bracket_is_drawn_at_random():
     """Ten, the 20 others, then 15 of the 21 that were not among the best three and six of these: each as often."""
     brackets, times = synchronous_brackets(1, 81, 3), np.zeros(30)

@@ -139,10 +139,9 @@ def _own_refusal(model: Any) -> str | None:
             "use resource='n_samples' or the name of an integer parameter."
         )
     if _stops_itself(model):
-        return (
-            f"resource='partial_fit' needs early_stopping=False, {name} refuses partial_fit otherwise; "
-            "set it to False or use resource='max_iter'."
-        )
+        is_parameter = "early_stopping" in model.get_params(deep=False) if hasattr(model, "get_params") else False
+        remedy = "set it to False or use resource='max_iter'" if is_parameter else "use resource='n_samples'"
+        return f"resource='partial_fit' needs early_stopping=False, {name} refuses partial_fit otherwise; {remedy}."
     return _refusal_of_parts(model)
 
 
@@ -163,7 +162,7 @@ def _refusal_of_parts(model: Any) -> str | None:
         if parameter.endswith("__early_stopping") and _is_true(value):
             return (
                 f"resource='partial_fit' needs {parameter}=False, {name} refuses partial_fit otherwise; "
-                "set it to False or use resource='n_samples'."
+                "use resource='n_samples', or set it to False."
             )
         if parameter.endswith("__class_weight") and isinstance(value, str):
             return (

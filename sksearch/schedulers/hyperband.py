@@ -200,7 +200,7 @@ class HyperbandScheduler:
         left = self._left(ledger)
         places = [(n, r) for n, bracket in enumerate(self.brackets) for r in range(len(bracket.rungs))]
         for number, rung in sorted(places, key=lambda place: -self.brackets[place[0]].rungs[place[1]].n_resources):
-            pruned = ledger.rung(number, rung).best_pruned()
+            pruned = ledger.best_pruned(number, rung)
             n_resources = self.brackets[number].rungs[rung].n_resources
             if pruned is not None and n_resources <= left:
                 return _Promotion(pruned, number, rung)
@@ -216,7 +216,8 @@ class HyperbandScheduler:
             state, most = ledger.rung(number, rung), sizes[rung + 1]
             if state.n_pending:
                 return None
-            trial = next((trial for _, trial in state.ranking[:most] if trial not in state.promoted), None)
+            best = (trial for _, trial in state.ranking[:most] if ledger.bracket_of(trial) == number)  # still
+            trial = next((trial for trial in best if trial not in state.promoted), None)
             if trial is not None and len(state.promoted) < most:
                 below, above = self.brackets[number].rungs[rung : rung + 2]
                 if above.n_resources - below.n_resources <= self._left(ledger):
@@ -466,7 +467,7 @@ class AshaScheduler:
                         return found
             alone = not any(ledger.paused(trial) for trial in ledger.spent(number).trials)
             for rung in range(len(states) - 2, -1, -1):
-                pruned, most = states[rung].best_pruned(), bracket.rungs[rung + 1].n_trials
+                pruned, most = ledger.best_pruned(number, rung), bracket.rungs[rung + 1].n_trials
                 rises = len(states[rung].promoted) < most and self._affordable(ledger, number, rung + 1)
                 if pruned is not None and (rises or alone) and self._affordable(ledger, number, rung):
                     return _Promotion(pruned, number, rung)

@@ -26,12 +26,6 @@ class RungState:
     promoted: set[int] = field(default_factory=set)
     """Numbers of the trials asked to run in the next rung."""
 
-    def best_pruned(self) -> int | None:
-        """The trial with the largest score of those that have not had all folds; None if there is none."""
-        complete = {trial for _, trial in self.ranking}
-        pruned = [(-score, trial) for trial, score in self.judged.items() if trial not in complete]
-        return min(pruned)[1] if pruned else None
-
     def waiting(self, best: int, *, at_least: int = 0) -> set[int]:
         """Trials among the `best` ones that were not promoted; the first `at_least` of those in any case."""
         kept: set[int] = set()
@@ -88,7 +82,7 @@ class Ledger:
             number, amount = evaluation.trial.number, evaluation.n_resources or 0
             spent, last = self.spent(evaluation.bracket), self._last.get(number)
             moved = last is not None and last.bracket != evaluation.bracket
-            again = last is not None and last.rung == evaluation.rung and not moved
+            again = last is not None and _place(last) == _place(evaluation)
             state = self.rung(evaluation.bracket, evaluation.rung)
             state.n_pending += 1
             state.n_entered += not again
@@ -148,6 +142,17 @@ class Ledger:
         """Where a trial waits; None while it runs, when it failed or was pruned, and before it was started."""
         last = self._last.get(number)
         return last if last is not None and _place(last) in self._complete else None
+
+    def best_pruned(self, bracket: int, rung: int) -> int | None:
+        """The trial with the largest score of those that have not had all folds and ran last here; None without any."""
+        state = self.rung(bracket, rung)
+        complete = {trial for _, trial in state.ranking}
+        pruned = [
+            (-score, trial)
+            for trial, score in state.judged.items()
+            if trial not in complete and _place(self._last[trial]) == (trial, bracket, rung)
+        ]
+        return min(pruned)[1] if pruned else None
 
     def trusted(self) -> int | None:
         """The amount of resource from which on scores can be trusted; None where nothing speaks against any."""
