@@ -116,15 +116,15 @@ class HyperbandScheduler:
     def ask(self, history: History, rng: np.random.Generator) -> Evaluation | None:
         """A promotion in the earliest bracket that has one, else a new trial in the earliest unfilled one."""
         ledger = self._ledger.read(history)
-        promotion, bracket = self._promotion(ledger, exhausted=False), self._unfilled(ledger)
+        promotion, bracket = self._promotion(ledger, history, exhausted=False), self._unfilled(ledger)
         if promotion is None and bracket is not None:
             lowest = self.brackets[bracket].rungs[0].n_resources
             evaluation = _started(self.sampler, bracket, self.brackets, history, rng, trusted=lowest)
             if evaluation is not None:
                 return evaluation
-            promotion = self._promotion(ledger, exhausted=True)
+            promotion = self._promotion(ledger, history, exhausted=True)
             if promotion is None and self.scarce:
-                promotion = self._moved(ledger, rng.random((len(self.brackets), len(history.trials))))
+                promotion = self._moved(ledger, history, rng.random((len(self.brackets), len(history.trials))))
         promotion = promotion or self._last_resort(ledger, history)
         return None if promotion is None else _promoted(promotion, self.brackets, history)
 
@@ -134,7 +134,7 @@ class HyperbandScheduler:
         return (
             not history.pending
             and self._unfilled(ledger) is None
-            and self._promotion(ledger, exhausted=False) is None
+            and self._promotion(ledger, history, exhausted=False) is None
             and self._last_resort(ledger, history) is None
         )
 
@@ -145,7 +145,9 @@ class HyperbandScheduler:
         for number, bracket in enumerate(self.brackets):
             for rung, above in enumerate(bracket.rungs[1:]):
                 numbers |= ledger.rung(number, rung).waiting(above.n_trials)
-        return numbers | (ledger.resting(max(b.rungs[0].n_resources for b in self.brackets)) if self.scarce else set())
+            if self.scarce and number and self._has_places(ledger, number):
+                numbers |= self._left_below(ledger, number)
+        return numbers
 
     def rival(self, history: History, evaluation: Evaluation) -> Outcome | None:
         """The last one that would be promoted if no other trial came; who does not beat it never is."""
@@ -158,38 +160,38 @@ class HyperbandScheduler:
             return _best_at_the_top(self.brackets, history, evaluation)
         return ledger.placed(number, rung, rungs[rung + 1].n_trials)
 
-    def _unfilled(self, ledger: Ledger) -> int | None:
-        for number, bracket in enumerate(self.brackets):
-            if ledger.rung(number, 0).n_entered < bracket.rungs[0].n_trials:
-                return number
-        return None
+    def _has_places(self, ledger: Ledger, number: int) -> bool:
+        return ledger.rung(number, 0).n_entered < self.brackets[number].rungs[0].n_trials
 
-    def _promotion(self, ledger: Ledger, *, exhausted: bool) -> _Promotion | None:
+    def _unfilled(self, ledger: Ledger) -> int | None:
+        return next((number for number in range(len(self.brackets)) if self._has_places(ledger, number)), None)
+
+    def _promotion(self, ledger: Ledger, history: History, *, exhausted: bool) -> _Promotion | None:
         for number, bracket in enumerate(self.brackets):
             started = ledger.rung(number, 0).n_entered
-            if started == bracket.rungs[0].n_trials or (exhausted and started and self._takes_no_more(ledger, number)):
+            short = exhausted and started and (not self.scarce or self._movable(ledger, history, number) == set())
+            if short or started == bracket.rungs[0].n_trials:
                 promotion = self._promotion_in(number, cut(bracket, started), ledger)
                 if promotion is not None:
                     return promotion
         return None
 
-    def _movable(self, ledger: Ledger, number: int) -> set[int] | None:
-        """Trials that a bracket may take over from earlier ones; None as long as those may change."""
+    def _left_below(self, ledger: Ledger, number: int) -> set[int]:
+        """Trials of earlier brackets that have had less than the lowest amount of this one."""
         lowest = self.brackets[number].rungs[0].n_resources
-        for earlier, bracket in enumerate(self.brackets[:number]):
-            for rung, level in enumerate(bracket.rungs):
-                if level.n_resources < lowest and ledger.rung(earlier, rung).n_pending:
-                    return None
         return {trial for trial in ledger.resting(lowest) if ledger.bracket_of(trial) < number}
 
-    def _takes_no_more(self, ledger: Ledger, number: int) -> bool:
-        return not self.scarce or self._movable(ledger, number) == set()
+    def _movable(self, ledger: Ledger, history: History, number: int) -> set[int] | None:
+        """Trials that a bracket may take over from earlier ones; None as long as those may change."""
+        lowest = self.brackets[number].rungs[0].n_resources
+        if any(e.bracket < number and (e.n_resources or 0) < lowest for e in history.pending):
+            return None
+        return self._left_below(ledger, number)
 
-    def _moved(self, ledger: Ledger, order: NDArray[np.float64]) -> _Promotion | None:
+    def _moved(self, ledger: Ledger, history: History, order: NDArray[np.float64]) -> _Promotion | None:
         """A trial enters a later bracket, in an order of its own; when nothing is to be promoted in earlier ones."""
-        for number, bracket in enumerate(self.brackets):
-            movable = self._movable(ledger, number)
-            if movable and ledger.rung(number, 0).n_entered < bracket.rungs[0].n_trials:
+        for number in range(1, len(self.brackets)):
+            if self._has_places(ledger, number) and (movable := self._movable(ledger, history, number)):
                 return _Promotion(min(movable, key=order[number].__getitem__), number, 0)
         return None
 
@@ -256,8 +258,9 @@ class AshaScheduler:
       bracket, are promoted from there. So the search goes on with fewer, longer trials, if need be with
       full ones alone. A rung may then have more trials than `brackets` says; the units that a bracket
       spends are never more than planned.
-    - Of a `scarce` sampler it is known that it runs out of candidates. What was planned for others goes to
+    - Of a `scarce` sampler it is known that it runs out of candidates. What a bracket has left of its units goes to
       those there are: with nothing else to do the best trial of the highest rung in which one waits is promoted.
+      As most of them are promoted then, no trial is spared its folds below the top.
 
     >>> from sksearch.samplers.fixed import FixedSampler
     >>> from sksearch.schedulers.brackets import asynchronous_brackets
@@ -330,7 +333,9 @@ class AshaScheduler:
                 # scouts, and what ends a bracket, are promoted beyond the limit
                 most = most_promotions(n_trials, bracket.factor) + len(scouts) + 1
                 to_promote = max(0, most - len(state.promoted))
-        return numbers | (ledger.resting(max(b.rungs[-1].n_resources for b in self.brackets)) if self.scarce else set())
+                if self.scarce and bracket.rungs[rung + 1].n_resources - level.n_resources <= units:
+                    numbers |= state.waiting(len(state.ranking))
+        return numbers
 
     def rival(self, history: History, evaluation: Evaluation) -> Outcome | None:
         """Where the part of the rung that is promoted ends, at most: see `last_place`.
