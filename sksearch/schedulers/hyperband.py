@@ -169,10 +169,12 @@ class HyperbandScheduler:
     def _promotion(self, ledger: Ledger, history: History, *, exhausted: bool) -> _Promotion | None:
         for number, bracket in enumerate(self.brackets):
             started = ledger.rung(number, 0).n_entered
-            short = exhausted and started and (not self.scarce or self._movable(ledger, history, number) == set())
-            if short or started == bracket.rungs[0].n_trials:
-                promotion = self._promotion_in(number, cut(bracket, started), ledger)
-                if promotion is not None:
+            if self._has_places(ledger, number) and not (exhausted and started):
+                continue
+            promotion = self._promotion_in(number, cut(bracket, started), ledger)
+            if promotion is not None:
+                takes_more = self.scarce and self._has_places(ledger, number)
+                if not takes_more or self._movable(ledger, history, number) == set():
                     return promotion
         return None
 
