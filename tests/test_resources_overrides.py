@@ -522,6 +522,36 @@ def test_passes_are_not_made_where_what_they_refuse_is_no_parameter(model):
         resolve(model, "partial_fit")
 
 
+class TellsOfItsModel(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+    """What its properties say is about the model within, and cannot be set."""
+
+    early_stopping = property(lambda _: True)
+    class_weight = property(lambda _: "balanced")
+
+    def __init__(self, alpha=1e-4):
+        self.alpha = alpha
+
+    def fit(self, X, y):
+        return self.partial_fit(X, y)
+
+    def partial_fit(self, X, y, classes=None):
+        if not hasattr(self, "model_"):
+            self.model_, self.classes_ = SGDClassifier(alpha=self.alpha, random_state=0), np.unique(y)
+        self.model_.partial_fit(X, y, classes=self.classes_)
+        return self
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+
+def test_what_a_property_tells_is_not_taken_for_a_parameter():
+    assert resolve(TellsOfItsModel(), "partial_fit").growth == PartialFit(81)
+    fold = Fold(X, Y, {}, (0, 0), np.unique(Y))
+    grown = PartialFit(9).fit(TellsOfItsModel(), fold, n_resources=3, trained=0)
+    once = PartialFit(9).fit(SGDClassifier(random_state=0), fold, n_resources=3, trained=0)
+    assert np.array_equal(grown.model_.coef_, once.coef_)
+
+
 def test_balanced_weights_that_are_no_parameter_are_weights_in_passes():
     fold = Fold(X, Y, {}, (0, 0), np.unique(Y))
     models = [Balanced(random_state=0), SGDClassifier(class_weight="balanced", random_state=0)]

@@ -28,6 +28,22 @@ def is_own(name: str, model: Any, packages: Collection[str]) -> bool:
     return owner is not None and owner.__module__.partition(".")[0] not in packages
 
 
+def setting(name: str, model: Any) -> Any:
+    """What a parameter of `model` is, or what its class has set without having it as a parameter; else None.
+
+    A property may tell what a model within has, which is none of the model's own business.
+
+    >>> from sklearn.linear_model import SGDClassifier
+    >>> class Balanced(SGDClassifier):
+    ...     def __init__(self, alpha=1e-4):
+    ...         super().__init__(alpha=alpha, class_weight="balanced")
+    >>> setting("class_weight", Balanced()), setting("n_estimators", Balanced())
+    ('balanced', None)
+    """
+    params = model.get_params(deep=False) if hasattr(model, "get_params") and not isinstance(model, type) else {}
+    return {**getattr(model, "__dict__", {}), **params}.get(name)
+
+
 def passes_leave_out_fit(model: Any) -> bool:
     """Whether `partial_fit` was written for another `fit` than the one that a user's subclass has.
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import indexable
 from sksearch._sklearn import safe_indexing
 from sksearch.nets import is_net, train
 from sksearch.resources.laststep import enter
-from sksearch.resources.overrides import passes_leave_out_fit, reached_by_passes
+from sksearch.resources.overrides import passes_leave_out_fit, reached_by_passes, setting
 from sksearch.resources.protocol import Fold, Rows, Seed
 
 
@@ -135,7 +135,7 @@ class _BalancedAsWeights:
     def __init__(self, model: Any, y: Any) -> None:
         self._model = model
         self._y = y
-        given = getattr(model, "class_weight", None)  # a subclass may set what is none of its parameters
+        given = setting("class_weight", model)
         self._balanced = y is not None and isinstance(given, str) and given == "balanced"
 
     def __enter__(self) -> None:

@@ -25,6 +25,7 @@ from sksearch.resources.overrides import (
     is_own,
     passes_leave_out_fit,
     reached_by_passes,
+    setting,
 )
 from sksearch.resources.passes import learns_several_targets, takes_classes
 from sksearch.resources.steps import Categories, Variant
@@ -150,8 +151,8 @@ def _refusal_of_parts(model: Any) -> str | None:
     name = type(model).__name__
     params = model.get_params() if hasattr(model, "get_params") else {}
     for prefix, part in reached_by_passes(model):
-        if prefix:  # a subclass may set what is none of its parameters
-            params |= {f"{prefix}{own}": getattr(part, own, None) for own in ("early_stopping", "class_weight")}
+        if prefix:
+            params |= {f"{prefix}{own}": setting(own, part) for own in ("early_stopping", "class_weight")}
         if passes_leave_out_fit(part):
             own = type(part).__name__
             return (
@@ -189,7 +190,7 @@ def _refusal_of_net(net: Any) -> str | None:
 
 
 def _stops_itself(model: Any) -> bool:
-    return _is_true(getattr(model, "early_stopping", None))  # a subclass may set what is none of its parameters
+    return _is_true(setting("early_stopping", model))
 
 
 def _is_true(value: Any) -> bool:
